@@ -1,0 +1,42 @@
+// The state of a proxy as it is reported to people and machines: one shape for the library, `status --json`,
+// the Redis INFO and the gateways. Numbers only; no behaviour.
+
+import type { Purpose } from "./ports.ts";
+
+/** Invocations and what they cost, for one purpose. */
+export interface PurposeCost {
+  readonly invocations: number;
+  readonly billedMs: number;
+  readonly gbSeconds: number;
+  readonly dollars: number;
+}
+
+/** A proxy's report on itself. */
+export interface ProxyStatus {
+  readonly pool: string;
+  readonly generation: number;
+  readonly term: number;
+  readonly uptimeMs: number;
+  readonly nodes: {
+    readonly count: number;
+    /** Nodes by the state of their link: asleep, waking, awake, … */
+    readonly byState: Readonly<Record<string, number>>;
+    /** Nodes that have said hello at least once in this term. */
+    readonly greeted: number;
+    readonly rows: readonly { readonly node: number; readonly state: string; readonly instance: string | null; readonly chunks: number; readonly usedBytes: number; readonly budgetBytes: number }[];
+  };
+  readonly objects: number;
+  /** Bytes users stored. */
+  readonly objectBytes: number;
+  /** Bytes of chunks, parity included. */
+  readonly chunkBytes: number;
+  readonly capacityBytes: number;
+  readonly counters: {
+    readonly gets: number; readonly hits: number; readonly missesAbsent: number; readonly missesExpired: number; readonly missesLost: number; readonly missesUnreachable: number;
+    readonly puts: number; readonly putsFailed: number; readonly removes: number; readonly evictions: number; readonly expirations: number;
+    readonly chunkGets: number; readonly hedges: number; readonly coalesced: number; readonly corruptChunks: number; readonly repairs: number; readonly resends: number;
+    readonly instancesSeen: number; readonly instancesLost: number; readonly searches: number; readonly redials: number; readonly staleFrames: number; readonly forgeries: number; readonly throttles: number;
+  };
+  readonly cost: { readonly byPurpose: Readonly<Record<Purpose, PurposeCost>>; readonly total: PurposeCost };
+  readonly clients: number;
+}
