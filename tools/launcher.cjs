@@ -10,9 +10,9 @@ const { spawn } = require("node:child_process");
 const { existsSync } = require("node:fs");
 const { constants } = require("node:os");
 const { delimiter, join, resolve } = require("node:path");
+const { dieWithNpm, dieWithParent, silenceExperimentalWarnings } = require("../bin/process.cjs");
 
 const NODE_MAJOR_MIN = 24;
-const PARENT_CHECK_MS = 250;
 const FORWARDED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 /** Set for a child of a launcher, which then ends when its parent does. */
 const LAUNCHED = "INFINICACHE_LAUNCHED";
@@ -56,31 +56,11 @@ function launch(args) {
 /** Makes this process what `node FILE ARGS` would have been. */
 function runHere(file, args) {
   silenceExperimentalWarnings();
-  // Under npm the parent is npm or npx: whoever kills that means the command, too.
-  const isBelowLauncher = process.env[LAUNCHED] === String(process.ppid);
+  if (process.env[LAUNCHED] === String(process.ppid)) dieWithParent();
   delete process.env[LAUNCHED];
-  if (isBelowLauncher || process.env.npm_command !== undefined) dieWithParent();
+  dieWithNpm();
   process.argv.splice(1, process.argv.length - 1, resolve(file), ...args);
   require("node:module").runMain();
-}
-
-/** Type stripping and node:sqlite announce themselves as experimental in some versions we support. */
-function silenceExperimentalWarnings() {
-  const emitWarning = process.emitWarning;
-  process.emitWarning = (warning, ...rest) => {
-    const kind = typeof rest[0] === "object" && rest[0] !== null ? rest[0].type : rest[0];
-    if (kind === "ExperimentalWarning") return;
-    emitWarning.call(process, warning, ...rest);
-  };
-}
-
-/** An orphan gets another parent; the timer never keeps the process alive. */
-function dieWithParent() {
-  const parent = process.ppid;
-  const check = () => {
-    if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
-  };
-  setInterval(check, PARENT_CHECK_MS).unref();
 }
 
 function runBelow(node, args) {

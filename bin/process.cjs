@@ -1,0 +1,36 @@
+// What the command does to its own process before the program starts: which warnings are shown, and with whom it dies.
+// Plain JavaScript for any Node from 18 on; knows nothing of the program, and spawns nothing.
+"use strict";
+
+const PARENT_CHECK_MS = 250;
+
+/** Type stripping and node:sqlite announce themselves as experimental in some of the versions we support. */
+function silenceExperimentalWarnings() {
+  const emitWarning = process.emitWarning;
+  process.emitWarning = (warning, ...rest) => {
+    const kind = typeof rest[0] === "object" && rest[0] !== null ? rest[0].type : rest[0];
+    if (kind === "ExperimentalWarning") return;
+    emitWarning.call(process, warning, ...rest);
+  };
+}
+
+/**
+ * Under npm or npx our parent is theirs: whoever kills that means the command, too.
+ * The mark is removed so that a child of ours, which may be meant to outlive us, does not watch in turn.
+ */
+function dieWithNpm() {
+  if (process.env.npm_command === undefined) return;
+  delete process.env.npm_command;
+  dieWithParent();
+}
+
+/** An orphan gets another parent. The timer never keeps the process alive. */
+function dieWithParent() {
+  const parent = process.ppid;
+  const check = () => {
+    if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
+  };
+  setInterval(check, PARENT_CHECK_MS).unref();
+}
+
+module.exports = { dieWithNpm, dieWithParent, silenceExperimentalWarnings };

@@ -1,0 +1,86 @@
+/**
+ * What is installed and published: lock files name one registry, versions are exact, nothing runs at install
+ * time, and the function bundle stays small. It reads manifests and writes to a temporary folder only.
+ */
+import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { bundleFunction, functionBundleBytesMax } from "../../tools/bundle-function.ts";
+import { root } from "./sources.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const readJson = (path: string) => JSON.parse(readFileSync(join(root, path), "utf8")) as Json;
+
+/** Packages of a lock file that would be fetched from elsewhere than the public registry. */
+function findForeignSources(lock: Json): string[] {
+  const packages = (lock["packages"] ?? {}) as Readonly<Record<string, Json>>;
+  return Object.entries(packages).flatMap(([name, { resolved, link }]) => {
+    if (typeof resolved !== "string" || link === true) return [];
+    return resolved.startsWith("https://registry.npmjs.org/") ? [] : [`${name}: ${resolved}`];
+  });
+}
+
+/** Dependencies of a manifest that are not pinned to one version. */
+function findLooseVersions(manifest: Json): string[] {
+  const kinds = ["dependencies", "devDependencies", "optionalDependencies"];
+  return kinds
+    .flatMap((kind) => Object.entries((manifest[kind] ?? {}) as Record<string, string>))
+    .filter(([, version]) => !/^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version))
+    .map(([name, version]) => `${name}@${version}`);
+}
+
+test("package: lock files name no other host than registry.npmjs.org", () => {
+  const locks = ["package-lock.json", "test/clients/package-lock.json"];
+  for (const path of locks.filter((each) => existsSync(join(root, each)))) {
+    assert.deepEqual(findForeignSources(readJson(path)), [], path);
+  }
+});
+
+test("package: a foreign host planted in a lock file is found", () => {
+  const lock = {
+    packages: {
+      "": {},
+      "node_modules/a": { resolved: "https://registry.npmjs.org/a/-/a-1.0.0.tgz" },
+      "node_modules/b": { resolved: "http://10.0.0.1:4873/b/-/b-1.0.0.tgz" },
+      "node_modules/c": { resolved: "tools/c", link: true },
+      "node_modules/d": { version: "1.0.0" },
+    },
+  };
+  assert.deepEqual(findForeignSources(lock), [
+    "node_modules/b: http://10.0.0.1:4873/b/-/b-1.0.0.tgz",
+  ]);
+});
+
+test("package: every dependency is pinned to one version", () => {
+  assert.deepEqual(findLooseVersions(readJson("package.json")), []);
+  assert.deepEqual(findLooseVersions(readJson("tools/dev-node/package.json")), []);
+  assert.deepEqual(findLooseVersions({ dependencies: { a: "^1.0.0", b: "2.0.0" } }), ["a@^1.0.0"]);
+});
+
+test("package: nothing runs when it is installed", () => {
+  const scripts = Object.keys(readJson("package.json")["scripts"] as Json);
+  const atInstall = ["preinstall", "install", "postinstall", "prepare"];
+  assert.deepEqual(
+    scripts.filter((name) => atInstall.includes(name)),
+    [],
+  );
+});
+
+test("package: the function bundle is one file of at most 200 KiB", async (context) => {
+  if (!existsSync(join(root, "src", "entry", "function.ts"))) {
+    context.skip("there is no function yet");
+    return;
+  }
+  const folder = mkdtempSync(join(tmpdir(), "infinicache-bundle-"));
+  try {
+    const outFile = join(folder, "index.cjs");
+    const { bytes } = await bundleFunction(outFile);
+    assert.ok(bytes <= functionBundleBytesMax, `${bytes} bytes`);
+    assert.doesNotMatch(readFileSync(outFile, "utf8"), /aws-sdk|sqlite|commander/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
