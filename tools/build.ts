@@ -29,7 +29,7 @@ function compile(): void {
 
 function copyOtherFiles(): void {
   const source = join(root, "src");
-  const isOther = (file: string) => /\.[a-z]+$/.test(file) && !file.endsWith(".ts");
+  const isOther = (file: string) => /\.[a-z]+$/.test(file) && !/\.[cm]?ts$/.test(file);
   for (const file of globSync("**/*", { cwd: source }).filter(isOther)) {
     cpSync(join(source, file), join(dist, file));
   }

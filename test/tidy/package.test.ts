@@ -23,6 +23,14 @@ function findForeignSources(lock: Json): string[] {
   });
 }
 
+/** Optional packages that a lock file leaves out: `npm ci` refuses it where they can be fetched. */
+function findMissingOptionals(lock: Json): string[] {
+  const packages = (lock["packages"] ?? {}) as Readonly<Record<string, Json>>;
+  return Object.values(packages)
+    .flatMap(({ optionalDependencies }) => Object.keys((optionalDependencies ?? {}) as Json))
+    .filter((name) => packages[`node_modules/${name}`] === undefined);
+}
+
 /** Dependencies of a manifest that are not pinned to one version. */
 function findLooseVersions(manifest: Json): string[] {
   const kinds = ["dependencies", "devDependencies", "optionalDependencies"];
@@ -32,11 +40,18 @@ function findLooseVersions(manifest: Json): string[] {
     .map(([name, version]) => `${name}@${version}`);
 }
 
+const locks = ["package-lock.json", "test/clients/package-lock.json"].filter((path) =>
+  existsSync(join(root, path)),
+);
+
 test("package: lock files name no other host than registry.npmjs.org", () => {
-  const locks = ["package-lock.json", "test/clients/package-lock.json"];
-  for (const path of locks.filter((each) => existsSync(join(root, each)))) {
-    assert.deepEqual(findForeignSources(readJson(path)), [], path);
-  }
+  for (const path of locks) assert.deepEqual(findForeignSources(readJson(path)), [], path);
+});
+
+test("package: lock files know the packages of other platforms (or run tools/complete-lock.ts)", () => {
+  for (const path of locks) assert.deepEqual(findMissingOptionals(readJson(path)), [], path);
+  const packages = { "node_modules/a": { optionalDependencies: { "a-linux": "1.0.0" } } };
+  assert.deepEqual(findMissingOptionals({ packages }), ["a-linux"]);
 });
 
 test("package: a foreign host planted in a lock file is found", () => {
