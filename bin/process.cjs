@@ -2,6 +2,8 @@
 // Plain JavaScript for any Node from 18 on; knows nothing of the program, and spawns nothing.
 "use strict";
 
+const { readFileSync } = require("node:fs");
+
 const PARENT_CHECK_MS = 250;
 
 /** Type stripping and node:sqlite announce themselves as experimental in some of the versions we support. */
@@ -15,22 +17,46 @@ function silenceExperimentalWarnings() {
 }
 
 /**
- * Under npm or npx our parent is theirs: whoever kills that means the command, too.
+ * Under npm or npx, whoever kills that means the command, too; and a shell of theirs may stand between.
  * The mark is removed so that a child of ours, which may be meant to outlive us, does not watch in turn.
  */
 function dieWithNpm() {
   if (process.env.npm_command === undefined) return;
   delete process.env.npm_command;
   dieWithParent();
+  const shell = process.ppid;
+  if (nameOf(shell) === "sh") dieWhenChanged(() => parentOf(shell));
 }
 
-/** An orphan gets another parent. The timer never keeps the process alive. */
+/** An orphan gets another parent. */
 function dieWithParent() {
-  const parent = process.ppid;
+  dieWhenChanged(() => process.ppid);
+}
+
+/** The timer never keeps the process alive. */
+function dieWhenChanged(read) {
+  const first = read();
   const check = () => {
-    if (process.ppid !== parent) process.kill(process.pid, "SIGKILL");
+    if (read() !== first) process.kill(process.pid, "SIGKILL");
   };
   setInterval(check, PARENT_CHECK_MS).unref();
+}
+
+/** Of Linux only; elsewhere the shell that npm starts becomes the command itself. */
+function nameOf(pid) {
+  return /\((.*)\)/.exec(statOf(pid))?.[1];
+}
+
+function parentOf(pid) {
+  return /\) \S (\d+) /.exec(statOf(pid))?.[1];
+}
+
+function statOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 module.exports = { dieWithNpm, dieWithParent, silenceExperimentalWarnings };
