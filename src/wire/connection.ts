@@ -43,7 +43,11 @@ export interface ConnectionHandler {
   onClose(reason: string): void;
 }
 
-/** Dials. The answer comes through `opened` in a later turn, exactly once. */
+/** Dials; `deadlineMs` counts from the call. The answer comes through `opened` in a later turn, exactly once. */
 export interface Dialer {
-  dial(address: string, deadlineMs: number, opened: (connection: Connection | null, reason: string) => void): void;
+  dial(
+    address: string,
+    deadlineMs: number,
+    opened: (connection: Connection | null, reason: string) => void,
+  ): void;
 }

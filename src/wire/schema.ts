@@ -37,9 +37,21 @@ export class WireFault extends Error {
 }
 
 export const u8: FieldType<number> = { name: "u8", write: (w, v) => w.u8(v), read: (r) => r.u8() };
-export const u16: FieldType<number> = { name: "u16", write: (w, v) => w.u16(v), read: (r) => r.u16() };
-export const u32: FieldType<number> = { name: "u32", write: (w, v) => w.u32(v), read: (r) => r.u32() };
-export const u53: FieldType<number> = { name: "u53", write: (w, v) => w.u53(v), read: (r) => r.u53() };
+export const u16: FieldType<number> = {
+  name: "u16",
+  write: (w, v) => w.u16(v),
+  read: (r) => r.u16(),
+};
+export const u32: FieldType<number> = {
+  name: "u32",
+  write: (w, v) => w.u32(v),
+  read: (r) => r.u32(),
+};
+export const u53: FieldType<number> = {
+  name: "u53",
+  write: (w, v) => w.u53(v),
+  read: (r) => r.u53(),
+};
 
 /** One byte, 0 or 1; anything else is a fault. */
 export const flag: FieldType<boolean> = {
@@ -57,7 +69,8 @@ export function bytes(count: number): FieldType<Uint8Array> {
   return {
     name: `bytes ${count}`,
     write: (writer, value) => {
-      if (value.length !== count) throw new RangeError(`expected ${count} bytes, got ${value.length}`);
+      if (value.length !== count)
+        throw new RangeError(`expected ${count} bytes, got ${value.length}`);
       writer.raw(value);
     },
     read: (reader) => reader.raw(count),
@@ -73,7 +86,8 @@ export function text(bytesMax: number): FieldType<string> {
     name: `text ≤ ${bytesMax}`,
     write: (writer, value) => {
       const encoded = textEncoder.encode(value);
-      if (encoded.length > bytesMax) throw new RangeError(`text of ${encoded.length} bytes, limit ${bytesMax}`);
+      if (encoded.length > bytesMax)
+        throw new RangeError(`text of ${encoded.length} bytes, limit ${bytesMax}`);
       writer.u16(encoded.length);
       writer.raw(encoded);
     },
@@ -91,7 +105,9 @@ export function text(bytesMax: number): FieldType<string> {
 }
 
 /** One of a closed set of words, as one byte: its position. */
-export function oneOf<const Words extends readonly string[]>(...words: Words): FieldType<Words[number]> {
+export function oneOf<const Words extends readonly string[]>(
+  ...words: Words
+): FieldType<Words[number]> {
   return {
     name: words.join(" \\| "),
     write: (writer, value) => writer.u8(words.indexOf(value)),
@@ -104,11 +120,15 @@ export function oneOf<const Words extends readonly string[]>(...words: Words): F
 }
 
 /** Up to `countMax` elements behind a count of two bytes. */
-export function listOf<Value>(element: FieldType<Value>, countMax: number): FieldType<readonly Value[]> {
+export function listOf<Value>(
+  element: FieldType<Value>,
+  countMax: number,
+): FieldType<readonly Value[]> {
   return {
     name: `list ≤ ${countMax} of (${element.name})`,
     write: (writer, values) => {
-      if (values.length > countMax) throw new RangeError(`${values.length} elements, limit ${countMax}`);
+      if (values.length > countMax)
+        throw new RangeError(`${values.length} elements, limit ${countMax}`);
       writer.u16(values.length);
       for (const value of values) element.write(writer, value);
     },
@@ -123,16 +143,21 @@ export function listOf<Value>(element: FieldType<Value>, countMax: number): Fiel
 }
 
 /** The value that such fields describe. */
-export type FieldValues<F> = { readonly [K in keyof F]: F[K] extends FieldType<infer V> ? V : never };
+export type FieldValues<F> = {
+  readonly [K in keyof F]: F[K] extends FieldType<infer V> ? V : never;
+};
 
 /** Several fields as one. */
-export function struct<F extends { readonly [name: string]: FieldType<unknown> }>(fields: F): FieldType<FieldValues<F>> {
+export function struct<F extends { readonly [name: string]: FieldType<unknown> }>(
+  fields: F,
+): FieldType<FieldValues<F>> {
   // Proof of the casts: each field is written and read by the type that describes it.
   const entries = Object.entries(fields) as unknown as [string, FieldType<unknown>][];
   return {
     name: entries.map(([name, type]) => `${name}: ${type.name}`).join(", "),
     write: (writer, value) => {
-      for (const [name, type] of entries) type.write(writer, (value as { [name: string]: unknown })[name]);
+      for (const [name, type] of entries)
+        type.write(writer, (value as { [name: string]: unknown })[name]);
     },
     read: (reader) => {
       const value: { [name: string]: unknown } = {};
