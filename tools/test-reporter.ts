@@ -1,6 +1,7 @@
 /**
  * A reporter for `node --test` that prints failures only, with their file and cause, and writes the counts
- * as one JSON line to the file named in INFINICACHE_TEST_COUNTS. It never prints what passed.
+ * as one JSON line to the file named in TEST_COUNTS_FILE. It never prints what passed.
+ * Without isolation it shares the process with the tests, and ends a run that only an open handle keeps alive.
  */
 import { writeFileSync } from "node:fs";
 import { relative } from "node:path";
@@ -14,19 +15,52 @@ export interface TestCounts {
   readonly skipped: number;
 }
 
+/** How long a run whose tests have all ended may linger before it is said to have left something open. */
+const lingerMsMax = 5_000;
+
+const counts = { passed: 0, failed: 0, skipped: 0 };
+let runningCount = 0;
+let lastEventAt = performance.now();
+
 /** Turns the events of a run into text. */
 export async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<string> {
+  if (process.env["TEST_WATCH_HANDLES"] === "1") watchHandles();
   for await (const event of events) {
+    lastEventAt = performance.now();
+    count(event);
     if (event.type === "test:fail") yield* describeFailure(event.data);
     else if (event.type === "test:stderr" || event.type === "test:stdout") yield event.data.message;
-    else if (event.type === "test:summary" && event.data.file === undefined) {
-      const { tests, passed, skipped, todo } = event.data.counts;
-      writeCounts({ passed, failed: tests - passed - skipped - todo, skipped });
+    // Activity after a test's end is a fault that no test can be blamed for any more.
+    else if (event.type === "test:diagnostic" && /^(?:Error|Warning):/.test(event.data.message)) {
+      yield `\nFAIL ${event.data.message}\n`;
     }
   }
+  writeCounts();
 }
 
 export { report as default };
+
+function count(event: TestEvent): void {
+  if (event.type === "test:enqueue") runningCount += 1;
+  if (event.type === "test:complete") runningCount -= 1;
+  if (event.type !== "test:pass" && event.type !== "test:fail") return;
+  if (event.data.details.type === "suite" || event.data.todo !== undefined) return;
+  if (event.data.skip !== undefined) counts.skipped += 1;
+  else counts[event.type === "test:pass" ? "passed" : "failed"] += 1;
+}
+
+function watchHandles(): void {
+  const check = () => {
+    const isRunning = runningCount > 0 || counts.passed + counts.failed + counts.skipped === 0;
+    if (isRunning || performance.now() - lastEventAt < lingerMsMax) return;
+    const open = process.getActiveResourcesInfo().join(", ");
+    process.stdout.write(`\nFAIL all tests have ended, but a test left open: ${open}\n`);
+    counts.failed += 1;
+    writeCounts();
+    process.exit(1);
+  };
+  setInterval(check, 1_000).unref();
+}
 
 type Failure = Extract<TestEvent, { type: "test:fail" }>["data"];
 
@@ -46,7 +80,7 @@ function withoutNodeFrames(stack: string): string {
   return lines.filter((line) => !/^\s+at .*\(?node:/.test(line)).join("\n");
 }
 
-function writeCounts(counts: TestCounts): void {
-  const file = process.env["INFINICACHE_TEST_COUNTS"];
+function writeCounts(): void {
+  const file = process.env["TEST_COUNTS_FILE"];
   if (file !== undefined) writeFileSync(file, JSON.stringify(counts));
 }

@@ -155,7 +155,11 @@ function runNode(
     ...(flags.name === undefined ? [] : [`--test-name-pattern=${flags.name}`]),
     ...files,
   ];
-  const env = { ...process.env, INFINICACHE_TEST_COUNTS: countsFile };
+  const env = {
+    ...process.env,
+    TEST_COUNTS_FILE: countsFile,
+    TEST_WATCH_HANDLES: suite.isIsolated ? "0" : "1",
+  };
   const child = spawn(process.execPath, args, { stdio: "inherit", env });
   current = child;
   const timer = setTimeout(() => {
