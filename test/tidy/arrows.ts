@@ -30,7 +30,8 @@ export const rooms: Readonly<Record<string, Room>> = {
   client: pure("core", "wire", "checksum", "erasure"),
   gateway: pure("core", "client"),
   platform: { rooms: ["core"], node: true, packages: ["@aws-sdk/client-lambda"] },
-  host: { rooms: ["core"], node: true, packages: [] },
+  // A socket receives in place only if it asks the parser of frames where the next bytes belong.
+  host: { rooms: ["core", "wire"], node: true, packages: [] },
   sim: pure(...everything.filter((room) => room !== "host" && room !== "sim")),
   cli: { rooms: everything, node: true, packages: ["commander", "zod", "@aws-sdk/client-lambda"] },
   entry: { rooms: [...everything, "cli"], node: true, packages: [] },

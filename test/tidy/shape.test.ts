@@ -18,7 +18,7 @@ test("shape: every file has a header, a readable length and honest types", () =>
 test("shape: planted violations are found", () => {
   const planted: readonly [text: string, expected: RegExp][] = [
     ["export const a = 1;\n", /header has 0 lines/],
-    ["// One line.\nexport const a = 1;\n", /header has 1 lines/],
+    [`// One line.\n${"export {};\n".repeat(120)}`, /header has 1 lines of text, not 2 to 8/],
     [`${"// A line.\n".repeat(9)}export const a = 1;\n`, /header has 9 lines/],
     [`${header}${"export {};\n".repeat(397)}`, /401 lines, more than 400/],
     [`${header}const a: any = 1;\n`, /a\.ts:5: any/],
@@ -42,6 +42,7 @@ test("shape: planted violations are found", () => {
 test("shape: a good file passes, with either kind of comment and the word any in a sentence", () => {
   const good = [
     `${header}const any = "any";\nexport { any };\n`,
+    "// What it is, and what it never does.\nexport {};\n",
     "// What it is, of any kind.\n// What it never does.\nexport {};\n",
     `#!/usr/bin/env node\n${header}export {};\n`,
   ];
