@@ -80,7 +80,9 @@ export class CodeStore {
   #write(archive: Buffer, files: ReadonlyMap<string, Buffer>): StoredCode {
     const hash = createHash("sha256").update(archive);
     // The same bytes under another file name are another package, but report the same hash.
-    const names = createHash("sha256").update([...files.keys()].join("\n")).digest("hex");
+    const names = createHash("sha256")
+      .update([...files.keys()].join("\n"))
+      .digest("hex");
     const sha256 = hash.digest("base64");
     const folder = `${Buffer.from(sha256, "base64").toString("hex").slice(0, 32)}-${names.slice(0, 8)}`;
     const directory = join(this.#root, folder);

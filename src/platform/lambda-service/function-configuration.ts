@@ -23,7 +23,8 @@ const MEMORY_MB_MAX = 10_240;
 const TIMEOUT_S_MAX = 900;
 const ENVIRONMENT_BYTES_MAX = 4096;
 /** Names the platform sets itself; AWS refuses them in a configuration. */
-const RESERVED_NAME = /^(_HANDLER|_X_AMZN_TRACE_ID|LAMBDA_TASK_ROOT|LAMBDA_RUNTIME_DIR|AWS_.*)$/;
+const RESERVED_NAME =
+  /^(_HANDLER|_X_AMZN_TRACE_ID|LAMBDA_TASK_ROOT|LAMBDA_RUNTIME_DIR|AWS_(REGION|DEFAULT_REGION|ACCESS_KEY|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|EXECUTION_ENV|LAMBDA_(FUNCTION|LOG|RUNTIME|INITIALIZATION)_.*))$/;
 
 /** Reads a body of CreateFunction (before = null) or UpdateFunctionConfiguration. */
 export function parseConfiguration(
@@ -39,7 +40,7 @@ export function parseConfiguration(
     const value = body[field] ?? fallback;
     if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max) {
       throw invalidParameter(
-        `Value '${String(value)}' at '${field}' failed to satisfy constraint: ${min}..${max}`,
+        `Value '${JSON.stringify(value)}' at '${field}' failed to satisfy constraint: ${min}..${max}`,
       );
     }
     return value;

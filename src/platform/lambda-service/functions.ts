@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { functionArn } from "./arn.ts";
 import type { StoredCode } from "./code-store.ts";
 import { invalidParameter, resourceConflict, resourceNotFound } from "./errors.ts";
-import { parseConfiguration, type FunctionConfiguration } from "./function-configuration.ts";
+import { type FunctionConfiguration, parseConfiguration } from "./function-configuration.ts";
 
 /** A function as deployed. Replaced as a whole on every update. */
 export interface DeployedFunction {
@@ -55,7 +55,11 @@ export class FunctionRegistry {
   }
 
   /** Adds a function; the caller has stored its code. */
-  create(name: string, body: Readonly<Record<string, unknown>>, code: StoredCode): DeployedFunction {
+  create(
+    name: string,
+    body: Readonly<Record<string, unknown>>,
+    code: StoredCode,
+  ): DeployedFunction {
     this.assertFree(name);
     if (this.#functions.size >= FUNCTIONS_MAX) throw invalidParameter("Too many functions.");
     return this.#set({
@@ -100,6 +104,11 @@ export class FunctionRegistry {
       }
     }
     this.#functions.set(name, { ...before, reserved });
+  }
+
+  /** The reservation of a function; null also for one that is gone. */
+  reservedOf(name: string): number | null {
+    return this.#functions.get(name)?.reserved ?? null;
   }
 
   /** What functions without a reservation share. */

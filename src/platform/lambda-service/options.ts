@@ -73,7 +73,7 @@ export class LambdaServiceOptionsError extends Error {
 
 /** Fills in defaults and checks ranges. */
 export function resolveOptions(options: LambdaServiceOptions): ResolvedOptions {
-  const resolved: ResolvedOptions = Object.freeze({
+  const resolved: ResolvedOptions = {
     host: "127.0.0.1",
     port: 0,
     region: "us-east-1",
@@ -99,10 +99,10 @@ export function resolveOptions(options: LambdaServiceOptions): ResolvedOptions {
     nodeFlags: [],
     onLog: () => {},
     ...options,
-  });
+  };
   const problems = findProblems(resolved);
   if (problems.length > 0) throw new LambdaServiceOptionsError(problems);
-  return resolved;
+  return Object.freeze(resolved);
 }
 
 function findProblems(options: ResolvedOptions): string[] {

@@ -15,7 +15,12 @@ export type ReclaimSpec =
   /** A count per minute from a table with a heavy tail, for a pool of 400, scaled to the real one. */
   | { readonly kind: "heavy-tailed" }
   /** Every `everyH` hours a fraction between `from` and `to` goes at once. */
-  | { readonly kind: "mass"; readonly everyH?: number; readonly from?: number; readonly to?: number };
+  | {
+      readonly kind: "mass";
+      readonly everyH?: number;
+      readonly from?: number;
+      readonly to?: number;
+    };
 
 /** What a model may know of an idle instance. Times are on the caller's monotonic clock. */
 export interface ReclaimCandidate {

@@ -23,7 +23,10 @@ export function findSignatureProblem(
     );
   }
   if (amzDate === undefined || !/^\d{8}T\d{6}Z$/.test(amzDate)) {
-    return accessDenied("IncompleteSignatureException", "Authorization header requires X-Amz-Date.");
+    return accessDenied(
+      "IncompleteSignatureException",
+      "Authorization header requires X-Amz-Date.",
+    );
   }
   return null;
 }
