@@ -1,0 +1,267 @@
+// The exchanges of one invocation that take time: chunks coming in, chunks going out, inventories. It checks
+// digests, obeys credit and counts bytes; it knows no connection, no lease and no proof. What it
+// calls "work" is an exchange that is still open; the instance does not leave while there is any.
+
+import { seedOf } from "../checksum/chunk-digest.ts";
+import { createHasher } from "../checksum/hasher.ts";
+import { assert } from "../core/assert.ts";
+import { STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
+import type { Clock } from "../core/ports.ts";
+import type { Message, MessageOf, WireChunkId } from "../wire/messages.ts";
+import type { ChunkStore, StoredChunk } from "./chunk-store.ts";
+import { Deadline } from "./deadline.ts";
+import { IncomingChunk } from "./incoming-chunk.ts";
+import { InventoryPages } from "./inventory-pages.ts";
+import { OutgoingChunk } from "./outgoing-chunk.ts";
+
+/** Open exchanges of one invocation. A proxy that has more on one function has lost count: the connection is closed. */
+export const TRANSFERS_MAX = 4_096;
+/** A transfer in which nothing moved for this long is given up: it would hold the function awake. The proxy asks again. */
+export const TRANSFER_IDLE_MS_MAX = 10_000;
+/** The longest chunk: a stripe kept whole, and what rounding may add. */
+export const CHUNK_BYTES_MAX = STRIPE_BYTES_JOINED_MAX + 4_096;
+
+/** Where transfers speak to. */
+export interface TransferPort {
+  send(channel: number, message: Message, body?: Uint8Array, onSent?: () => void): void;
+  dropQueued(channel: number): void;
+  /** Bytes that wait in the connection. */
+  queuedBytes(): number;
+  /** The generation of the store: part of every chunk's identity. */
+  generation(): number;
+  /** The proxy broke the protocol. */
+  fault(reason: string): void;
+  /** The last open exchange ended. */
+  onIdle(): void;
+}
+
+/** One open exchange. */
+export interface Transfer {
+  /** When something moved last, on the clock. */
+  progressAt: number;
+  /** The other side allows more. */
+  credit(bytes: number): void;
+  /** Where a part goes; null when it is none of this transfer's. */
+  place(message: MessageOf<"data">, bytes: number): Uint8Array | null;
+  /** A part has come; `body` is null when `place` was. */
+  data(message: MessageOf<"data">, body: Uint8Array | null): void;
+  /** Nothing moved for too long: tell the proxy. */
+  giveUp(): void;
+  /** Frees what it holds; it is never called twice, and nothing is called after it. */
+  end(): void;
+}
+
+/** All open exchanges, by channel. */
+export class Transfers {
+  readonly #clock: Clock;
+  readonly #store: ChunkStore;
+  readonly #port: TransferPort;
+  readonly #open = new Map<number, Transfer>();
+  readonly #sweep: Deadline;
+
+  constructor(clock: Clock, store: ChunkStore, port: TransferPort) {
+    this.#clock = clock;
+    this.#store = store;
+    this.#port = port;
+    this.#sweep = new Deadline(clock, () => this.#sweepIdle());
+  }
+
+  /** How many exchanges are open. */
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** Begins to take a chunk in, or answers at once. */
+  put(channel: number, message: MessageOf<"chunkPut">): void {
+    if (message.bytes > CHUNK_BYTES_MAX) {
+      this.#port.fault(`a chunk of ${message.bytes} bytes, limit ${CHUNK_BYTES_MAX}`);
+      return;
+    }
+    if (!this.#mayOpen(channel)) return;
+    const held = this.#store.find(message);
+    const isSame =
+      held !== null &&
+      held.bytes.length === message.bytes &&
+      held.digestLow === message.digestLow &&
+      held.digestHigh === message.digestHigh;
+    // A repeated request, or the second of two: the parts that follow find no exchange and are thrown away.
+    if (isSame) {
+      this.#port.send(channel, this.#storedNow());
+      return;
+    }
+    const place = this.#store.reserve(message.bytes);
+    if (place === null) {
+      this.#port.send(channel, this.#refused("full"));
+      return;
+    }
+    const seed = seedOf({ ...identityOf(message), generation: this.#port.generation() });
+    const incoming = new IncomingChunk(message, place, seed, {
+      now: () => this.#clock.now(),
+      grant: (bytes) => {
+        const { stripe, index } = message;
+        this.#port.send(channel, { kind: "credit", stripe, index, bytes });
+      },
+      release: (isLent) => this.#store.release(place, isLent),
+      complete: (isGood) => {
+        if (isGood) this.#store.add({ ...message, bytes: place });
+        else this.#store.release(place, false);
+        this.#port.send(channel, isGood ? this.#storedNow() : this.#refused("corrupt"));
+        this.#close(channel);
+      },
+      interrupt: () => this.#interrupt(channel, () => this.#refused("interrupted")),
+    });
+    this.#begin(channel, incoming);
+    incoming.begin();
+  }
+
+  /** Begins to send a chunk, or says that it is not here. */
+  get(channel: number, message: MessageOf<"chunkGet">): void {
+    if (!this.#mayOpen(channel)) return;
+    const chunk = this.#store.find(message);
+    if (chunk === null) {
+      this.#port.send(channel, { kind: "chunkAbsent" });
+      return;
+    }
+    const { digestLow, digestHigh } = chunk;
+    this.#port.send(channel, {
+      kind: "chunkFound",
+      bytes: chunk.bytes.length,
+      digestLow,
+      digestHigh,
+    });
+    const outgoing = new OutgoingChunk(chunk, message.offset, message.credit, {
+      now: () => this.#clock.now(),
+      lend: () => this.#store.lend(chunk),
+      giveBack: () => this.#store.giveBack(chunk),
+      send: (part, body, onSent) => this.#port.send(channel, part, body, onSent),
+      complete: () => this.#close(channel),
+      interrupt: () => this.#interrupt(channel, () => ({ kind: "cancel" })),
+      dropQueued: () => this.#port.dropQueued(channel),
+    });
+    this.#begin(channel, outgoing);
+    outgoing.pump();
+  }
+
+  /** Checks a stored chunk against its digest and forgets it when it has gone bad. */
+  verify(channel: number, message: MessageOf<"chunkVerify">): void {
+    const chunk = this.#store.find(message);
+    if (chunk !== null && isIntact(chunk, this.#port.generation())) {
+      this.#port.send(channel, this.#storedNow());
+      return;
+    }
+    if (chunk !== null) this.#store.drop(message);
+    this.#port.send(channel, { kind: "chunkAbsent" });
+  }
+
+  /** Begins to say what is held. */
+  inventory(channel: number): void {
+    if (!this.#mayOpen(channel)) return;
+    const pages = new InventoryPages(this.#clock, this.#store.chunks(), {
+      send: (page) => this.#port.send(channel, page),
+      queuedBytes: () => this.#port.queuedBytes(),
+      complete: () => this.#close(channel),
+    });
+    this.#begin(channel, pages);
+    pages.pump();
+  }
+
+  /** More credit for a chunk going out; for anything else it means nothing. */
+  credit(channel: number, message: MessageOf<"credit">): void {
+    this.#open.get(channel)?.credit(message.bytes);
+  }
+
+  /** The proxy has no more use for the exchange. */
+  cancel(channel: number): void {
+    if (this.#end(channel)) this.#becameIdle();
+  }
+
+  /** Where a part goes, or null. */
+  place(channel: number, message: MessageOf<"data">, bytes: number): Uint8Array | null {
+    return this.#open.get(channel)?.place(message, bytes) ?? null;
+  }
+
+  /** A part has come. */
+  data(channel: number, message: MessageOf<"data">, body: Uint8Array | null): void {
+    this.#open.get(channel)?.data(message, body);
+  }
+
+  /** The invocation or the connection is over, and every exchange with it. `onIdle` is not called. */
+  endAll(): void {
+    for (const channel of [...this.#open.keys()]) this.#end(channel);
+    this.#sweep.cancel();
+  }
+
+  #mayOpen(channel: number): boolean {
+    const reason = this.#open.has(channel)
+      ? `channel ${channel} is in use`
+      : channel === 0
+        ? "channel 0 has no exchanges"
+        : this.#open.size >= TRANSFERS_MAX
+          ? `more than ${TRANSFERS_MAX} open exchanges`
+          : null;
+    if (reason !== null) this.#port.fault(reason);
+    return reason === null;
+  }
+
+  #begin(channel: number, transfer: Transfer): void {
+    this.#open.set(channel, transfer);
+    if (this.#open.size === 1) this.#sweep.set(this.#clock.now() + TRANSFER_IDLE_MS_MAX / 2);
+  }
+
+  /** A transfer came to its own end and holds nothing any more. */
+  #close(channel: number): void {
+    assert(this.#open.delete(channel), "an exchange ended twice");
+    this.#becameIdle();
+  }
+
+  #end(channel: number): boolean {
+    const transfer = this.#open.get(channel);
+    if (transfer === undefined) return false;
+    this.#open.delete(channel);
+    transfer.end();
+    return true;
+  }
+
+  /** A transfer cannot go on. What it held is free before the proxy is told how much is. */
+  #interrupt(channel: number, answer: () => Message): void {
+    this.#end(channel);
+    this.#port.send(channel, answer());
+    this.#becameIdle();
+  }
+
+  #becameIdle(): void {
+    if (this.#open.size > 0) return;
+    this.#sweep.cancel();
+    this.#port.onIdle();
+  }
+
+  #sweepIdle(): void {
+    const now = this.#clock.now();
+    for (const transfer of [...this.#open.values()]) {
+      if (now - transfer.progressAt >= TRANSFER_IDLE_MS_MAX) transfer.giveUp();
+    }
+    if (this.#open.size > 0) this.#sweep.set(now + TRANSFER_IDLE_MS_MAX / 2);
+  }
+
+  #storedNow(): MessageOf<"chunkStored"> {
+    return { kind: "chunkStored", usedBytes: this.#store.usedBytes };
+  }
+
+  #refused(reason: MessageOf<"chunkRefused">["reason"]): MessageOf<"chunkRefused"> {
+    const { usedBytes, budgetBytes } = this.#store;
+    return { kind: "chunkRefused", reason, usedBytes, budgetBytes };
+  }
+}
+
+function identityOf({ keyHash, version, stripe, index }: WireChunkId): WireChunkId {
+  return { keyHash, version, stripe, index };
+}
+
+function isIntact(chunk: StoredChunk, generation: number): boolean {
+  const seed = seedOf({ ...identityOf(chunk), generation });
+  const hasher = createHasher();
+  hasher.reset(seed.low, seed.high);
+  hasher.update(chunk.bytes);
+  const { low, high } = hasher.digest();
+  return low === chunk.digestLow && high === chunk.digestHigh;
+}
