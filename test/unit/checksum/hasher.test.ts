@@ -1,4 +1,7 @@
-/** The hasher: fixed vectors, what is proven seen at work, and a rough look at how well it scatters. */
+/**
+ * The hasher: fixed vectors, what `columns.ts` proves seen at work, and a rough look at how well it scatters.
+ * Deterministic; splits and random bytes are the property test's.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { hashBytes } from "../../../src/checksum/chunk-digest.ts";

@@ -1,4 +1,7 @@
-/** The codes by name: every loss pattern, fixed vectors, short shards, wrong inputs; on both kernels alike. */
+/**
+ * The codes by name: every loss pattern, fixed vectors, short shards, wrong inputs; on both kernels alike.
+ * Random codes, alignments and arenas are the property test's.
+ */
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createCode, createPortableCode, type ErasureCode } from "../../../src/erasure/code.ts";
