@@ -1,7 +1,7 @@
 // Reads a deployment package: the stored and deflated files of a zip archive, by its central
 // directory. Never writes one, never follows zip64, encryption or split archives (refused by name).
 
-import { inflateRawSync } from "node:zlib";
+import { crc32, inflateRawSync } from "node:zlib";
 
 /** The archive is not one that can be deployed. */
 export class ZipError extends Error {
@@ -72,7 +72,12 @@ function readEntry(archive: Buffer, entry: number, bytesMax: number): Buffer {
   if (archive.readUInt32LE(local) !== LOCAL_SIGNATURE) throw new ZipError("Bad local header.");
   const start = local + 30 + archive.readUInt16LE(local + 26) + archive.readUInt16LE(local + 28);
   if (start + packedBytes > archive.length) throw new ZipError("Truncated archive.");
-  const packed = archive.subarray(start, start + packedBytes);
+  const content = unpack(archive.subarray(start, start + packedBytes), method, bytes);
+  if (crc32(content) !== archive.readUInt32LE(entry + 16)) throw new ZipError("Bad CRC.");
+  return content;
+}
+
+function unpack(packed: Buffer, method: number, bytes: number): Buffer {
   if (method === STORED) return packed;
   if (method !== DEFLATED) throw new ZipError(`Compression method ${method} is not supported.`);
   // The declared size is not trusted: inflating stops just above it.
