@@ -1,0 +1,166 @@
+// One transfer of a chunk from a function, shared by all GETs that want it at the time. Parts are passed on as
+// they come; the fastest reader sets the pace, and a slower one keeps parts alive, never others waiting.
+
+import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
+import type { Clock } from "../core/ports.ts";
+import type { Message, MessageOf, WireChunkId } from "../wire/messages.ts";
+import type { Exchange, ExchangeEnd } from "./exchange.ts";
+import type { NodeLink } from "./node-link.ts";
+import { Part, type PartPool } from "./part-pool.ts";
+
+/** A GET that wants this chunk. */
+export interface FetchReader {
+  /** The chunk is there; called once, before its parts. */
+  onFound(found: MessageOf<"chunkFound">): void;
+  /** A part, borrowed: hold it to keep it. In order of offset. */
+  onPart(part: Part): void;
+  /** All parts were passed on. */
+  onFetched(): void;
+  /** `missing`: the instance is proven not to have it. */
+  onFetchFailed(reason: "missing" | "unreachable"): void;
+}
+
+/** What a fetch needs of the proxy. */
+export interface FetchContext {
+  readonly clock: Clock;
+  readonly parts: PartPool;
+  /** It is over, one way or the other; nobody can join it any more. */
+  onOver(fetch: ChunkFetch, completedMs: number | null): void;
+}
+
+/** Chunks up to this are kept whole while their transfer lasts, so that later readers can join. */
+const JOINABLE_BYTES_MAX = 4 * 1_024 * 1_024;
+/** How often a transfer is begun again when invocations end under it. */
+const OPENINGS_MAX = 4;
+
+/** A transfer under way. */
+export class ChunkFetch implements Exchange {
+  readonly purpose = "serve";
+  readonly name: string;
+  readonly bytes: number;
+  readonly #id: WireChunkId;
+  readonly #link: NodeLink;
+  readonly #context: FetchContext;
+  readonly #readers = new Set<FetchReader>();
+  readonly #startedAt: number;
+  #channel: number | null = null;
+  #found: MessageOf<"chunkFound"> | null = null;
+  #received = 0;
+  #openings = 1;
+  /** All parts so far, or null once the first have been let go. */
+  #kept: Part[] | null = [];
+  /** Parts the function was credited for, each once however many readers pass it on. */
+  readonly #granted = new WeakSet<Part>();
+
+  constructor(name: string, id: WireChunkId, bytes: number, link: NodeLink, context: FetchContext) {
+    this.name = name;
+    this.bytes = bytes;
+    this.#id = id;
+    this.#link = link;
+    this.#context = context;
+    this.#startedAt = context.clock.now();
+    link.open(this);
+  }
+
+  /** Whether a reader that comes now would still get the chunk from its beginning. */
+  get isJoinable(): boolean {
+    return this.#kept !== null;
+  }
+
+  /** Adds a reader; it is told what it has missed in this call. */
+  join(reader: FetchReader): void {
+    this.#readers.add(reader);
+    if (this.#found !== null) reader.onFound(this.#found);
+    for (const part of this.#kept ?? []) reader.onPart(part);
+  }
+
+  /** Takes a reader away without calling it; without readers the transfer is cancelled. */
+  leave(reader: FetchReader): void {
+    if (!this.#readers.delete(reader) || this.#readers.size > 0) return;
+    this.#link.close(this, this.#channel);
+    this.#end(null);
+  }
+
+  /** A reader has passed this part on: the function may send as much again. */
+  onPassedOn(part: Part): void {
+    if (this.#granted.has(part)) return;
+    this.#granted.add(part);
+    const isRunning = this.#channel !== null && this.#received < this.bytes;
+    if (!isRunning || this.#channel === null || !this.#link.isAwake) return;
+    const { stripe, index } = this.#id;
+    this.#link.send(this.#channel, { kind: "credit", stripe, index, bytes: part.bytes.length });
+  }
+
+  start(channel: number): void {
+    this.#channel = channel;
+    this.#link.send(channel, { kind: "chunkGet", ...this.#id, offset: this.#received, credit: CREDIT_BYTES_INITIAL });
+  }
+
+  bodyPlace(message: Message, bytes: number): Uint8Array | null {
+    if (message.kind !== "data" || this.#found === null) return null;
+    if (message.offset !== this.#received || message.offset + bytes > this.bytes) return null;
+    return this.#context.parts.take(bytes);
+  }
+
+  onMessage(message: Message, body: Uint8Array | null): void {
+    if (message.kind === "chunkFound") this.#onFound(message);
+    else if (message.kind === "chunkAbsent") this.#fail("missing");
+    else if (message.kind === "data" && body !== null) this.#onPart(body, message.offset);
+  }
+
+  onEnd(reason: ExchangeEnd): void {
+    this.#channel = null;
+    if (reason === "interrupted" && this.#openings < OPENINGS_MAX) {
+      this.#openings++;
+      this.#link.open(this);
+      return;
+    }
+    this.#fail(reason === "lost" ? "missing" : "unreachable");
+  }
+
+  #onFound(found: MessageOf<"chunkFound">): void {
+    if (found.bytes !== this.bytes) return this.#fail("missing"); // Not the chunk the table speaks of.
+    const isFirst = this.#found === null;
+    this.#found = found;
+    if (isFirst) for (const reader of [...this.#readers]) reader.onFound(found);
+    if (this.bytes === 0) this.#complete();
+  }
+
+  #onPart(body: Uint8Array, offset: number): void {
+    const part = new Part(this.#context.parts, body, offset);
+    this.#received += body.length;
+    if (this.bytes > JOINABLE_BYTES_MAX) this.#letGo();
+    if (this.#kept !== null) {
+      part.hold();
+      this.#kept.push(part);
+    }
+    for (const reader of [...this.#readers]) reader.onPart(part);
+    part.release();
+    if (this.#received === this.bytes) this.#complete();
+  }
+
+  #complete(): void {
+    if (this.#channel !== null) this.#link.finish(this.#channel);
+    const readers = [...this.#readers];
+    this.#end(this.#context.clock.now() - this.#startedAt);
+    for (const reader of readers) reader.onFetched();
+  }
+
+  #fail(reason: "missing" | "unreachable"): void {
+    if (this.#channel !== null) this.#link.finish(this.#channel);
+    const readers = [...this.#readers];
+    this.#end(null);
+    for (const reader of readers) reader.onFetchFailed(reason);
+  }
+
+  #end(completedMs: number | null): void {
+    this.#readers.clear();
+    this.#letGo();
+    this.#context.onOver(this, completedMs);
+  }
+
+  #letGo(): void {
+    for (const part of this.#kept ?? []) part.release();
+    this.#kept = null;
+  }
+}

@@ -1,0 +1,168 @@
+// One connection of a client: hello and welcome, and the operations on its channels. What a client does
+// wrong ends here, with a refusal; nobody else notices.
+
+import { toHex } from "../core/invocation.ts";
+import { keyFault, type ObjectKey } from "../core/ids.ts";
+import type { Timer } from "../core/ports.ts";
+import type { Connection, ConnectionHandler, Envelope } from "../wire/connection.ts";
+import type { Message, MessageOf } from "../wire/messages.ts";
+import { describe, GetOperation } from "./get-operation.ts";
+import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
+import { PutOperation } from "./put-operation.ts";
+import { RepairOperation } from "./repair-operation.ts";
+
+/** A connection that has not said hello by then is closed. */
+const HELLO_MS_MAX = 10_000;
+/** Operations under way on one connection. */
+const CHANNELS_MAX = 4_096;
+/** Rows of a listing page: a frame's fields hold 64 KiB, and keys may be long. */
+const LISTING_ROWS_MAX = 1_000;
+const LISTING_KEY_BYTES_MAX = 40_000;
+/** Characters of the state told in one message; JSON of ours is ASCII but for keys. */
+const STATUS_PIECE = 15_000;
+
+/** What a client's session needs of the proxy. */
+export interface ClientSessionContext extends OperationContext {
+  welcome(): MessageOf<"welcome">;
+  statusJson(): string;
+  onClosed(session: ClientSession): void;
+}
+
+/** The proxy's end of a client's connection. */
+export class ClientSession implements ConnectionHandler {
+  readonly connection: Connection;
+  readonly #context: ClientSessionContext;
+  readonly #operations = new Map<number, Operation>();
+  readonly #helloTimer: Timer;
+  #clientId: string | null = null;
+
+  constructor(connection: Connection, context: ClientSessionContext) {
+    this.connection = connection;
+    this.#context = context;
+    connection.setHandler(this);
+    this.#helloTimer = context.clock.setTimer(HELLO_MS_MAX, () => connection.close("no hello in time"));
+  }
+
+  get operationsUnderWay(): number {
+    return this.#operations.size;
+  }
+
+  bodyPlace(envelope: Envelope, message: Message, bytes: number): Uint8Array | null {
+    return this.#operations.get(envelope.channel)?.bodyPlace(message, bytes) ?? null;
+  }
+
+  onMessage(envelope: Envelope, message: Message, body: Uint8Array | null): void {
+    const { channel } = envelope;
+    if (message.kind === "hello") return this.#onHello(message);
+    if (this.#clientId === null) return this.#refuse("ICACHE_PROTOCOL", "the first message must be hello");
+    const operation = this.#operations.get(channel);
+    if (operation !== undefined) {
+      if (message.kind !== "cancel") return operation.onMessage(message, body);
+      this.#operations.delete(channel);
+      this.connection.dropQueued(channel);
+      return operation.abandon();
+    }
+    this.#begin(channel, message, this.#clientId);
+  }
+
+  onClose(): void {
+    this.#helloTimer.cancel();
+    const operations = [...this.#operations.values()];
+    this.#operations.clear();
+    for (const operation of operations) operation.abandon();
+    this.#context.onClosed(this);
+  }
+
+  #onHello(message: MessageOf<"hello">): void {
+    if (this.#clientId !== null) return this.#refuse("ICACHE_PROTOCOL", "hello was said before");
+    this.#helloTimer.cancel();
+    this.#clientId = toHex(message.clientId);
+    this.#send(0, this.#context.welcome());
+  }
+
+  #begin(channel: number, message: Message, clientId: string): void {
+    if (this.#operations.size >= CHANNELS_MAX) {
+      return this.#send(channel, { kind: "failed", code: "ICACHE_OVERLOADED", reason: `a connection may have ${CHANNELS_MAX} operations under way` });
+    }
+    switch (message.kind) {
+      case "ping": return this.#send(channel, { kind: "pong", nonce: message.nonce });
+      case "putOpen": return this.#run(channel, PutOperation.begin(message, this.#channel(channel, clientId), this.#context));
+      case "get": return this.#run(channel, GetOperation.begin(message, this.#channel(channel, clientId), this.#context));
+      case "repair": return this.#run(channel, RepairOperation.begin(message, this.#channel(channel, clientId), this.#context));
+      case "stat": return this.#stat(channel, message);
+      case "remove": return this.#remove(channel, message, clientId);
+      case "clear": return this.#clear(channel, message, clientId);
+      case "list": return this.#list(channel, message);
+      case "status": return this.#status(channel);
+      default: // Of an operation that has ended on our side.
+    }
+  }
+
+  #run(channel: number, operation: Operation | null): void {
+    if (operation !== null) this.#operations.set(channel, operation);
+  }
+
+  #channel(channel: number, clientId: string): ClientChannel {
+    return {
+      clientId,
+      send: (message, body, onSent) => this.#send(channel, message, body, onSent),
+      end: () => this.#operations.delete(channel),
+    };
+  }
+
+  #stat(channel: number, message: MessageOf<"stat">): void {
+    const found = this.#context.table.lookup(message.key as ObjectKey); // An odd key is simply absent.
+    if (found.kind === "miss") return this.#send(channel, { kind: "miss", reason: found.reason });
+    this.#send(channel, describe(found.object, this.#context.generation, 0, 0));
+  }
+
+  #remove(channel: number, message: MessageOf<"remove">, clientId: string): void {
+    const { sequence } = message;
+    const fault = keyFault(message.key);
+    if (fault !== null) return this.#send(channel, { kind: "failed", code: "ICACHE_INVALID", reason: fault });
+    const done = this.#context.outcomeOf(clientId, sequence);
+    if (done?.kind === "remove") return this.#send(channel, { kind: "removed", existed: done.existed });
+    const existed = this.#context.table.remove(message.key as ObjectKey);
+    this.#context.counters.removes++;
+    this.#context.recordOutcome(clientId, sequence, { kind: "remove", existed });
+    this.#send(channel, { kind: "removed", existed });
+  }
+
+  #clear(channel: number, message: MessageOf<"clear">, clientId: string): void {
+    const done = this.#context.outcomeOf(clientId, message.sequence);
+    if (done?.kind === "clear") return this.#send(channel, { kind: "cleared", count: done.count });
+    const count = this.#context.table.clear(message.prefix);
+    this.#context.recordOutcome(clientId, message.sequence, { kind: "clear", count });
+    this.#send(channel, { kind: "cleared", count });
+  }
+
+  #list(channel: number, message: MessageOf<"list">): void {
+    const limit = Math.min(LISTING_ROWS_MAX, Math.max(1, message.limit));
+    const page = this.#context.table.list(message.prefix, message.after, limit);
+    const rows: MessageOf<"listing">["objects"][number][] = [];
+    let keyBytes = 0;
+    for (const { key, layout, version, createdAtMs, expiresAtMs } of page.objects) {
+      keyBytes += 3 * key.length + 34; // At most three bytes a UTF-16 unit, and the other fields.
+      if (keyBytes > LISTING_KEY_BYTES_MAX && rows.length > 0) break;
+      rows.push({ key, bytes: layout.bytes, version, createdAtMs, expiresAtMs });
+    }
+    this.#send(channel, { kind: "listing", objects: rows, isLast: page.isLast && rows.length === page.objects.length });
+  }
+
+  #status(channel: number): void {
+    const json = this.#context.statusJson();
+    for (let from = 0; from < json.length; from += STATUS_PIECE) {
+      const isLast = from + STATUS_PIECE >= json.length;
+      this.#send(channel, { kind: "statusReport", json: json.slice(from, from + STATUS_PIECE), isLast });
+    }
+  }
+
+  #refuse(code: string, reason: string): void {
+    this.#send(0, { kind: "refused", code, reason });
+    this.connection.close(reason);
+  }
+
+  #send(channel: number, message: Message, body?: Uint8Array, onSent?: () => void): void {
+    this.connection.send({ channel, term: 0, invocation: 0 }, message, body, onSent);
+  }
+}

@@ -1,0 +1,101 @@
+// The link of a proxy to one node, as data: its states, what can happen to it, and what it asks to be
+// done. The transitions stand in link-table.ts; timers, sockets and queues stand in node-link.ts.
+//
+// The life of the Invoke call decides what is believed of a function; a ping never does. An *open* call
+// is one whose outcome has not come.
+
+import type { InstanceId, InvocationId } from "../core/ids.ts";
+
+/** Whether the outcome of the Invoke call is still to come, or will never be known. */
+export type CallFate = "open" | "unknown";
+
+/** A fresh instance that answered a wake in the primary's place and is kept awake while we look for the primary. */
+export interface HeldInstance {
+  readonly invocation: InvocationId;
+  readonly instance: InstanceId;
+}
+
+/** What the proxy believes of a node. */
+export type LinkState =
+  /** No invocation is under way. */
+  | { readonly kind: "asleep" }
+  /** The last wake failed; the next one is not before `until`. */
+  | { readonly kind: "backoff"; readonly attempts: number; readonly until: number }
+  /** Invoked, and not yet heard of. */
+  | { readonly kind: "waking"; readonly invocation: InvocationId; readonly attempts: number }
+  /** Somebody else answered; invoked once more to see whether the primary lives. */
+  | { readonly kind: "searching"; readonly invocation: InvocationId; readonly held: HeldInstance | null; readonly tries: number }
+  /** The instance has said hello and takes requests. */
+  | { readonly kind: "awake"; readonly invocation: InvocationId; readonly instance: InstanceId; readonly call: CallFate }
+  /** As awake, but its connection is gone; it will dial again or return. */
+  | { readonly kind: "severed"; readonly invocation: InvocationId; readonly instance: InstanceId; readonly call: CallFate }
+  /** The BYE handshake is over; its Invoke is about to return. */
+  | { readonly kind: "leaving"; readonly invocation: InvocationId; readonly instance: InstanceId }
+  /** An invocation of unknown fate: another one before `until` might start a second instance. */
+  | { readonly kind: "detached"; readonly invocation: InvocationId; readonly until: number };
+
+/** What can happen to a link. Events that name an invocation the state does not are dropped before the table. */
+export type LinkEvent =
+  /** There is work for the node, or it is to be kept warm. */
+  | { readonly kind: "need" }
+  /** An instance has proven itself for an invocation. */
+  | { readonly kind: "hello"; readonly invocation: InvocationId; readonly instance: InstanceId }
+  /** The instance wants to return, and no request is on its way to it. */
+  | { readonly kind: "bye"; readonly invocation: InvocationId }
+  /** The connection over which this invocation spoke has closed. */
+  | { readonly kind: "disconnected"; readonly invocation: InvocationId }
+  | { readonly kind: "returned"; readonly invocation: InvocationId }
+  | { readonly kind: "crashed"; readonly invocation: InvocationId }
+  | { readonly kind: "notStarted"; readonly invocation: InvocationId; readonly retryAfterMs: number | null }
+  | { readonly kind: "unknown"; readonly invocation: InvocationId }
+  /** The time the state named has come. */
+  | { readonly kind: "tick" };
+
+/** What the shell of a link must do, in order. */
+export type LinkEffect =
+  | { readonly kind: "invoke"; readonly invocation: InvocationId }
+  /** Keep this instance awake while the primary is looked for. */
+  | { readonly kind: "hold"; readonly invocation: InvocationId; readonly forMs: number }
+  | { readonly kind: "byeOk"; readonly invocation: InvocationId }
+  /** End the running exchanges: they did not finish in this invocation. */
+  | { readonly kind: "interrupt" }
+  /** Proven: this instance and all it stored is gone. */
+  | { readonly kind: "lost"; readonly instance: InstanceId }
+  /** From now on this instance is the node's primary. */
+  | { readonly kind: "adopt"; readonly instance: InstanceId }
+  /** The waiting exchanges cannot be served now. */
+  | { readonly kind: "giveUp" };
+
+/** What a transition may look at beside state and event. */
+export interface LinkFacts {
+  readonly now: number;
+  /** The instance whose store the object table counts on; null when nothing was ever stored. */
+  readonly primary: InstanceId | null;
+  /** True while the primary holds chunks that somebody may read. */
+  readonly isPrimaryWorthFinding: boolean;
+  /** True while exchanges wait. */
+  readonly isWanted: boolean;
+  /** The number the next Invoke will have. */
+  readonly nextInvocation: InvocationId;
+  /** A jittered factor between 0.5 and 1.5 for back-off. */
+  readonly jitter: number;
+}
+
+/** The next state and what to do. */
+export interface LinkStep {
+  readonly state: LinkState;
+  readonly effects: readonly LinkEffect[];
+}
+
+/** After this many wakes in a row without an answer the waiting exchanges are given up. */
+export const WAKE_ATTEMPTS_MAX = 4;
+/** How many further invocations look for a primary that did not answer. */
+export const SEARCH_TRIES_MAX = 2;
+/** First back-off; doubles with each attempt. */
+export const BACKOFF_MS_MIN = 50;
+/** Longest back-off. */
+export const BACKOFF_MS_MAX = 5_000;
+/** How long a held instance is asked to stay while the primary is looked for. */
+export const SEARCH_HOLD_MS = 15_000;
+/** After a BYE handshake whose Invoke will never report, the instance has certainly returned by then. */
+export const LEAVE_MARGIN_MS = 1_500;

@@ -1,0 +1,186 @@
+// The transition table of a link: state × event → state and effects. Total and pure; a forgotten cell
+// does not compile. docs/protocol/link.md is generated from its keys.
+
+import type { InstanceId, InvocationId } from "../core/ids.ts";
+import { DETACHED_MARGIN_MS, FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
+import type { LinkEffect, LinkEvent, LinkFacts, LinkState, LinkStep } from "./link-state.ts";
+import { BACKOFF_MS_MAX, BACKOFF_MS_MIN, LEAVE_MARGIN_MS, SEARCH_HOLD_MS, SEARCH_TRIES_MAX, WAKE_ATTEMPTS_MAX } from "./link-state.ts";
+
+type StateOf<K extends LinkState["kind"]> = Extract<LinkState, { kind: K }>;
+type EventOf<K extends LinkEvent["kind"]> = Extract<LinkEvent, { kind: K }>;
+type Cell<S extends LinkState["kind"], E extends LinkEvent["kind"]> = (state: StateOf<S>, event: EventOf<E>, facts: LinkFacts) => LinkStep;
+type Table = { readonly [S in LinkState["kind"]]: { readonly [E in LinkEvent["kind"]]: Cell<S, E> } };
+
+const go = (state: LinkState, ...effects: readonly LinkEffect[]): LinkStep => ({ state, effects });
+const stay = (state: LinkState): LinkStep => ({ state, effects: [] });
+
+/** Invokes; `before` goes out first. */
+function wake(facts: LinkFacts, attempts: number, ...before: readonly LinkEffect[]): LinkStep {
+  const invocation = facts.nextInvocation;
+  return go({ kind: "waking", invocation, attempts }, ...before, { kind: "invoke", invocation });
+}
+
+/** The invocation is over: sleep, or wake at once when there is work. */
+function rest(facts: LinkFacts, ...before: readonly LinkEffect[]): LinkStep {
+  return facts.isWanted ? wake(facts, 1, ...before) : go({ kind: "asleep" }, ...before);
+}
+
+/** A wake failed: wait, and after a few in a row let the waiting go. */
+function backOff(facts: LinkFacts, attempts: number, retryAfterMs: number | null): LinkStep {
+  const doubled = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (attempts - 1));
+  const until = facts.now + Math.max(retryAfterMs ?? 0, doubled * facts.jitter);
+  const isHopeless = attempts >= WAKE_ATTEMPTS_MAX;
+  return go({ kind: "backoff", attempts, until }, ...(isHopeless ? [{ kind: "giveUp" } as const] : []));
+}
+
+function detach(facts: LinkFacts, invocation: InvocationId, ...effects: readonly LinkEffect[]): LinkStep {
+  return go({ kind: "detached", invocation, until: facts.now + FUNCTION_TIMEOUT_MS + DETACHED_MARGIN_MS }, ...effects);
+}
+
+/** An instance answered a wake. If it is not the one that holds our data, look for that one first. */
+function greet(event: EventOf<"hello">, call: "open" | "unknown", facts: LinkFacts): LinkStep {
+  const { invocation, instance } = event;
+  const awake: LinkState = { kind: "awake", invocation, instance, call };
+  if (instance === facts.primary) return go(awake);
+  if (facts.primary === null || !facts.isPrimaryWorthFinding) return go(awake, { kind: "adopt", instance });
+  const next = facts.nextInvocation;
+  return go(
+    { kind: "searching", invocation: next, held: { invocation, instance }, tries: 1 },
+    { kind: "hold", invocation, forMs: SEARCH_HOLD_MS },
+    { kind: "invoke", invocation: next },
+  );
+}
+
+/** A further invocation found an instance: the primary, or one more stranger. */
+function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: LinkFacts): LinkStep {
+  if (event.invocation !== state.invocation) return stay(state); // The held one has dialled again.
+  const { invocation, instance } = event;
+  const release: LinkEffect[] = state.held === null ? [] : [{ kind: "hold", invocation: state.held.invocation, forMs: 0 }];
+  const awake: LinkState = { kind: "awake", invocation, instance, call: "open" };
+  if (instance === facts.primary) return go(awake, ...release);
+  if (state.tries < SEARCH_TRIES_MAX) {
+    const next = facts.nextInvocation;
+    return go(
+      { kind: "searching", invocation: next, held: { invocation, instance }, tries: state.tries + 1 },
+      { kind: "hold", invocation, forMs: SEARCH_HOLD_MS }, ...release, { kind: "invoke", invocation: next },
+    );
+  }
+  const lost: LinkEffect[] = facts.primary === null ? [] : [{ kind: "lost", instance: facts.primary }];
+  return go(awake, ...release, ...lost, { kind: "adopt", instance });
+}
+
+/** The search could not be finished. Nothing is proven: serve with the stranger, and forget nothing. */
+function settle(state: StateOf<"searching">, invocation: InvocationId, facts: LinkFacts): LinkStep {
+  if (invocation !== state.invocation) return go({ ...state, held: null });
+  if (state.held === null) return backOff(facts, 1, null);
+  const { held } = state;
+  return go({ kind: "awake", ...held, call: "open" }, { kind: "hold", invocation: held.invocation, forMs: 0 }, { kind: "adopt", instance: held.instance });
+}
+
+const lostAnd = (instance: InstanceId, facts: LinkFacts): LinkStep => rest(facts, { kind: "interrupt" }, { kind: "lost", instance });
+
+/** One row per state, one cell per event. */
+export const LINK_TABLE: Table = {
+  asleep: {
+    need: (_state, _event, facts) => wake(facts, 1),
+    hello: stay, bye: stay, disconnected: stay, returned: stay, crashed: stay, notStarted: stay, unknown: stay, // Of invocations that have ended.
+    tick: stay,
+  },
+  backoff: {
+    need: stay, // The wait is there to be kept.
+    hello: stay, bye: stay, disconnected: stay, returned: stay, crashed: stay, notStarted: stay, unknown: stay, // Of invocations that have ended.
+    tick: (state, _event, facts) => {
+      if (facts.now < state.until) return stay(state);
+      if (!facts.isWanted) return go({ kind: "asleep" });
+      return wake(facts, state.attempts >= WAKE_ATTEMPTS_MAX ? 1 : state.attempts + 1);
+    },
+  },
+  waking: {
+    need: stay, // It is on its way.
+    hello: (_state, event, facts) => greet(event, "open", facts),
+    bye: stay, // Cannot come before a hello.
+    disconnected: stay,
+    returned: (state, _event, facts) => backOff(facts, state.attempts, null), // It could not reach us, or refused; a hello that comes later is stale.
+    crashed: (state, _event, facts) => backOff(facts, state.attempts, null), // Which instance it was nobody knows; the next wake tells.
+    notStarted: (state, event, facts) => backOff(facts, state.attempts, event.retryAfterMs),
+    unknown: (state, _event, facts) => detach(facts, state.invocation, { kind: "giveUp" }),
+    tick: stay,
+  },
+  searching: {
+    need: stay,
+    hello: found,
+    bye: (state, event) => go(event.invocation === state.invocation ? state : { ...state, held: null }, { kind: "byeOk", invocation: event.invocation }),
+    disconnected: (state, event) => (event.invocation === state.invocation ? stay(state) : go({ ...state, held: null })),
+    returned: (state, event, facts) => settle(state, event.invocation, facts),
+    crashed: (state, event, facts) => settle(state, event.invocation, facts),
+    notStarted: (state, event, facts) => settle(state, event.invocation, facts),
+    unknown: (state, event, facts) => settle(state, event.invocation, facts),
+    tick: stay,
+  },
+  awake: {
+    need: stay,
+    hello: stay, // The same instance over a new connection; the shell has moved the session.
+    bye: (state, event, facts) => {
+      const effects: LinkEffect[] = [{ kind: "interrupt" }, { kind: "byeOk", invocation: event.invocation }];
+      const { invocation, instance } = state;
+      if (state.call === "open") return go({ kind: "leaving", invocation, instance }, ...effects);
+      return go({ kind: "detached", invocation, until: facts.now + LEAVE_MARGIN_MS }, ...effects);
+    },
+    disconnected: (state, _event, facts) => {
+      if (state.call === "open") return go({ ...state, kind: "severed" }, { kind: "interrupt" });
+      return detach(facts, state.invocation, { kind: "interrupt" }); // No outcome will ever end it: time must.
+    },
+    returned: (_state, _event, facts) => rest(facts, { kind: "interrupt" }), // It gave up waiting for an answer to its bye.
+    crashed: (state, _event, facts) => lostAnd(state.instance, facts),
+    notStarted: (state) => go({ ...state, call: "unknown" }), // It spoke, so it did start; the outcome was misread.
+    unknown: (state) => go({ ...state, call: "unknown" }),
+    tick: stay,
+  },
+  severed: {
+    need: stay, // It dials again while its invocation lasts; else its return wakes it.
+    hello: (state) => go({ ...state, kind: "awake" }),
+    bye: stay, // Came over the connection that is gone.
+    disconnected: stay,
+    returned: (_state, _event, facts) => rest(facts),
+    crashed: (state, _event, facts) => lostAnd(state.instance, facts),
+    notStarted: (state, _event, facts) => detach(facts, state.invocation, { kind: "giveUp" }),
+    unknown: (state, _event, facts) => detach(facts, state.invocation, { kind: "giveUp" }),
+    tick: stay,
+  },
+  leaving: {
+    need: stay, // Its return wakes it again.
+    hello: stay, bye: stay, disconnected: stay, // It has said all it had to say.
+    returned: (_state, _event, facts) => rest(facts),
+    crashed: (state, _event, facts) => lostAnd(state.instance, facts),
+    notStarted: (state, _event, facts) => go({ kind: "detached", invocation: state.invocation, until: facts.now + LEAVE_MARGIN_MS }),
+    unknown: (state, _event, facts) => go({ kind: "detached", invocation: state.invocation, until: facts.now + LEAVE_MARGIN_MS }),
+    tick: stay,
+  },
+  detached: {
+    need: (state) => go(state, { kind: "giveUp" }), // Another invocation might start a second instance of a living one.
+    hello: (_state, event, facts) => greet(event, "unknown", facts),
+    bye: (state, event, facts) => go({ ...state, until: facts.now + LEAVE_MARGIN_MS }, { kind: "byeOk", invocation: event.invocation }),
+    disconnected: stay, returned: stay, crashed: stay, notStarted: stay, unknown: stay, // The call has ended already, as unknown.
+    tick: (state, _event, facts) => (facts.now < state.until ? stay(state) : rest(facts)),
+  },
+};
+
+/** Whether the state speaks of this invocation. */
+export function concerns(state: LinkState, invocation: InvocationId): boolean {
+  if (state.kind === "asleep" || state.kind === "backoff") return false;
+  if (state.kind === "searching" && state.held?.invocation === invocation) return true;
+  return state.invocation === invocation;
+}
+
+/** One transition. Events of invocations the state does not speak of change nothing: this is the one place where they end. */
+export function stepLink(state: LinkState, event: LinkEvent, facts: LinkFacts): LinkStep {
+  if ("invocation" in event && !concerns(state, event.invocation)) return stay(state);
+  // Proof of the cast: the cell stands in the row of this state and the column of this event.
+  const cell = LINK_TABLE[state.kind][event.kind] as (state: LinkState, event: LinkEvent, facts: LinkFacts) => LinkStep;
+  return cell(state, event, facts);
+}
+
+/** When the state wants a tick, or null. */
+export function tickAt(state: LinkState): number | null {
+  return state.kind === "backoff" || state.kind === "detached" ? state.until : null;
+}

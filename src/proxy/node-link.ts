@@ -1,0 +1,337 @@
+// The link to one node at work: it steps the table, performs its effects, and runs exchanges on the session
+// of the instance that is awake. All decisions about states are the table's.
+
+import { assert } from "../core/assert.ts";
+import type { InstanceId, InvocationId, NodeIndex } from "../core/ids.ts";
+import { instanceId } from "../core/ids.ts";
+import type { BillingReport, Clock, InvokeOutcome, Purpose, Random, Timer } from "../core/ports.ts";
+import { MESSAGES, type Message, type MessageOf } from "../wire/messages.ts";
+import type { ProxyCounters } from "./counters.ts";
+import type { Exchange, ExchangeEnd } from "./exchange.ts";
+import type { FunctionSession } from "./function-session.ts";
+import type { LinkEffect, LinkEvent, LinkFacts, LinkState } from "./link-state.ts";
+import { concerns, stepLink, tickAt } from "./link-table.ts";
+
+/** What a link needs of the proxy around it. */
+export interface LinkContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly counters: ProxyCounters;
+  nextInvocation(): InvocationId;
+  invoke(node: NodeIndex, invocation: InvocationId, done: (outcome: InvokeOutcome) => void): void;
+  /** An invocation has ended and is to be paid for; `report` is null when the provider told nothing. */
+  bill(purpose: Purpose, report: BillingReport | null, outcome: InvokeOutcome["kind"]): void;
+  /** Whether the primary holds chunks somebody may read. */
+  isWorthFinding(node: NodeIndex): boolean;
+  onAwake(link: NodeLink, hello: MessageOf<"functionHello">): void;
+  onInventory(link: NodeLink, page: MessageOf<"inventory">): void;
+  onLost(link: NodeLink, instance: InstanceId): void;
+}
+
+/** An Invoke that has been begun and whose outcome is still to come. */
+interface Invocation {
+  purpose: Purpose;
+  session: FunctionSession | null;
+  requestsSent: number;
+  /** The call has ended without an outcome; the instance may still speak for it. */
+  isUnknown: boolean;
+}
+
+/** Exchanges that may wait for one node; beyond this they end as unreachable at once. */
+const WAITING_EXCHANGES_MAX = 10_000;
+
+const PURPOSE_RANK: Readonly<Record<Purpose, number>> = { serve: 0, recover: 1, repair: 2, backup: 3, "warm-up": 4 };
+
+/** The proxy's end of everything that concerns one node. */
+export class NodeLink {
+  readonly node: NodeIndex;
+  readonly #context: LinkContext;
+  readonly #invocations = new Map<InvocationId, Invocation>();
+  readonly #running = new Map<number, Exchange>();
+  #waiting: Exchange[] = [];
+  #state: LinkState = { kind: "asleep" };
+  #primary: InstanceId | null;
+  #nextChannel = 1;
+  #timer: Timer | null = null;
+  #wantedPurpose: Purpose = "warm-up";
+  #lastActivityAt = Number.NEGATIVE_INFINITY;
+  #hasGreeted = false;
+
+  constructor(node: NodeIndex, primary: InstanceId | null, context: LinkContext) {
+    this.node = node;
+    this.#primary = primary;
+    this.#context = context;
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  get primary(): InstanceId | null {
+    return this.#primary;
+  }
+
+  /** True once any instance of the node has said hello in this term. */
+  get hasGreeted(): boolean {
+    return this.#hasGreeted;
+  }
+
+  get lastActivityAt(): number {
+    return this.#lastActivityAt;
+  }
+
+  /** Whether a request sent now would be read now. */
+  get isAwake(): boolean {
+    return this.#state.kind === "awake";
+  }
+
+  /** Begun, and its outcome is still to come or never will. */
+  hasBegun(invocation: InvocationId): boolean {
+    return this.#invocations.has(invocation);
+  }
+
+  /** Runs an exchange as soon as the node is awake; wakes it. */
+  open(exchange: Exchange): void {
+    if (this.#waiting.length >= WAITING_EXCHANGES_MAX) {
+      this.#context.clock.setTimer(0, () => exchange.onEnd("unreachable"));
+      return;
+    }
+    this.#waiting.push(exchange);
+    this.#want(exchange.purpose);
+  }
+
+  /** Ends an exchange without calling it back; whatever it still has queued is dropped. */
+  close(exchange: Exchange, channel: number | null): void {
+    const waitingAt = this.#waiting.indexOf(exchange);
+    if (waitingAt >= 0) this.#waiting.splice(waitingAt, 1);
+    if (channel === null || this.#running.get(channel) !== exchange) return;
+    this.#running.delete(channel);
+    const session = this.#session();
+    session?.connection.dropQueued(channel);
+    session?.send(channel, { kind: "cancel" });
+  }
+
+  /** The exchange has its answer. */
+  finish(channel: number): void {
+    this.#running.delete(channel);
+  }
+
+  /** Invokes the node if it is asleep, to keep it or to see whether it lives. */
+  wake(purpose: Purpose): void {
+    this.#want(purpose);
+  }
+
+  /** Sends within the running invocation; only for exchanges that were started, and for requests while awake. */
+  send(channel: number, message: Message, body?: Uint8Array, onSent?: () => void): void {
+    const session = this.#session();
+    assert(session !== null, "a link sends only while its instance is awake");
+    this.#count(session.invocation, message);
+    this.#lastActivityAt = this.#context.clock.now();
+    session.send(channel, message, body, onSent);
+  }
+
+  bodyPlace(session: FunctionSession, channel: number, message: Message, bytes: number): Uint8Array | null {
+    if (session !== this.#session()) return null;
+    return this.#running.get(channel)?.bodyPlace(message, bytes) ?? null;
+  }
+
+  onHello(session: FunctionSession, hello: MessageOf<"functionHello">): void {
+    const invocation = this.#invocations.get(session.invocation);
+    assert(invocation !== undefined, "the session has checked the invocation");
+    const before = this.#state;
+    if (invocation.session !== null && invocation.session !== session) {
+      // It has dialled again: what was under way on the old connection is void.
+      const old = invocation.session;
+      invocation.session = session;
+      old.connection.close("replaced by a newer connection");
+      if (this.#concernsRunning(before, session.invocation)) this.#interrupt();
+    }
+    invocation.session = session;
+    invocation.requestsSent = 0;
+    this.#hasGreeted = true;
+    this.#context.counters.redials += hello.redials;
+    if (hello.isFresh) this.#context.counters.instancesSeen++;
+    this.#step({ kind: "hello", invocation: session.invocation, instance: instanceId(session.instance ?? "") });
+    const state = this.#state;
+    if (state.kind === "awake" && state.invocation === session.invocation) {
+      this.#context.onAwake(this, hello);
+      this.#flush();
+    }
+  }
+
+  onMessage(session: FunctionSession, channel: number, message: Message, body: Uint8Array | null): void {
+    this.#lastActivityAt = this.#context.clock.now();
+    if (message.kind === "bye") return this.#onBye(session, message);
+    if (session !== this.#session()) {
+      this.#context.counters.staleFrames++;
+      return;
+    }
+    if (message.kind === "inventory") return this.#context.onInventory(this, message);
+    this.#running.get(channel)?.onMessage(message, body);
+  }
+
+  onSessionClosed(session: FunctionSession): void {
+    const invocation = this.#invocations.get(session.invocation);
+    if (invocation === undefined || invocation.session !== session) return;
+    invocation.session = null;
+    this.#step({ kind: "disconnected", invocation: session.invocation });
+  }
+
+  /** The proxy closes: no timer stays. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+  }
+
+  #want(purpose: Purpose): void {
+    if (PURPOSE_RANK[purpose] < PURPOSE_RANK[this.#wantedPurpose]) this.#wantedPurpose = purpose;
+    if (this.#state.kind === "awake") this.#flush();
+    else this.#step({ kind: "need" });
+  }
+
+  /** The session on which exchanges run: that of the awake instance. */
+  #session(): FunctionSession | null {
+    if (this.#state.kind !== "awake") return null;
+    return this.#invocations.get(this.#state.invocation)?.session ?? null;
+  }
+
+  #concernsRunning(state: LinkState, invocation: InvocationId): boolean {
+    return state.kind === "awake" && state.invocation === invocation;
+  }
+
+  #flush(): void {
+    const session = this.#session();
+    if (session === null || this.#waiting.length === 0) return;
+    const exchanges = this.#waiting;
+    this.#waiting = [];
+    const invocation = this.#invocations.get(session.invocation);
+    for (const exchange of exchanges) {
+      if (invocation !== undefined && PURPOSE_RANK[exchange.purpose] < PURPOSE_RANK[invocation.purpose]) invocation.purpose = exchange.purpose;
+      const channel = this.#nextChannel++;
+      this.#running.set(channel, exchange);
+      exchange.start(channel);
+    }
+  }
+
+  #onBye(session: FunctionSession, bye: MessageOf<"bye">): void {
+    const invocation = this.#invocations.get(session.invocation);
+    if (invocation === undefined || invocation.session !== session) return;
+    // A request is on its way to the instance: its arrival makes the bye void.
+    if (!bye.isFinal && invocation.requestsSent > bye.requestsSeen) return;
+    this.#step({ kind: "bye", invocation: session.invocation });
+  }
+
+  #count(id: InvocationId, message: Message): void {
+    const invocation = this.#invocations.get(id);
+    if (invocation !== undefined && "isRequest" in MESSAGES[message.kind]) invocation.requestsSent++;
+  }
+
+  #step(event: LinkEvent): void {
+    const facts = this.#facts();
+    const { state, effects } = stepLink(this.#state, event, facts);
+    if (state.kind === "searching" && this.#state.kind !== "searching") this.#context.counters.searches++;
+    this.#state = state;
+    this.#armTick(facts.now);
+    this.#forgetUnknown();
+    for (const effect of effects) this.#perform(effect);
+    if (event.kind !== "hello") this.#flush();
+  }
+
+  #facts(): LinkFacts {
+    const { clock, random } = this.#context;
+    const context = this.#context;
+    let drawn: InvocationId | null = null;
+    return {
+      now: clock.now(),
+      primary: this.#primary,
+      isPrimaryWorthFinding: context.isWorthFinding(this.node),
+      isWanted: this.#waiting.length > 0,
+      // Drawn only by transitions that invoke: 32 bits must last for a term.
+      get nextInvocation(): InvocationId {
+        drawn ??= context.nextInvocation();
+        return drawn;
+      },
+      jitter: 0.5 + random.below(1_000) / 1_000,
+    };
+  }
+
+  #armTick(now: number): void {
+    this.#timer?.cancel();
+    const at = tickAt(this.#state);
+    this.#timer = at === null ? null : this.#context.clock.setTimer(Math.max(0, at - now), () => this.#step({ kind: "tick" }));
+  }
+
+  #perform(effect: LinkEffect): void {
+    switch (effect.kind) {
+      case "invoke": return this.#invoke(effect.invocation);
+      case "hold": return this.#tell(effect.invocation, { kind: "hold", forMs: effect.forMs });
+      case "byeOk": return this.#tell(effect.invocation, { kind: "byeOk" });
+      case "interrupt": return this.#interrupt();
+      case "giveUp": {
+        const waiting = this.#takeWaiting();
+        // In a later turn: whoever has just opened one does not expect its end within the call.
+        if (waiting.length > 0) this.#context.clock.setTimer(0, () => this.#endAll("unreachable", waiting));
+        return;
+      }
+      case "adopt":
+        this.#primary = effect.instance;
+        return;
+      case "lost":
+        if (this.#primary === effect.instance) this.#primary = null;
+        this.#context.counters.instancesLost++;
+        return this.#context.onLost(this, effect.instance);
+    }
+  }
+
+  #tell(id: InvocationId, message: Message): void {
+    const session = this.#invocations.get(id)?.session;
+    if (session === null || session === undefined) return;
+    this.#count(id, message);
+    session.send(0, message);
+  }
+
+  #invoke(id: InvocationId): void {
+    const purpose = this.#waiting.length > 0 ? this.#wantedPurpose : "warm-up";
+    this.#wantedPurpose = "warm-up";
+    this.#lastActivityAt = this.#context.clock.now();
+    this.#invocations.set(id, { purpose, session: null, requestsSent: 0, isUnknown: false });
+    this.#context.invoke(this.node, id, (outcome) => this.#onOutcome(id, outcome));
+  }
+
+  #onOutcome(id: InvocationId, outcome: InvokeOutcome): void {
+    const invocation = this.#invocations.get(id);
+    assert(invocation !== undefined, "an invocation ends once");
+    const report = outcome.kind === "returned" || outcome.kind === "crashed" ? outcome.report : null;
+    this.#context.bill(invocation.purpose, report, outcome.kind);
+    if (outcome.kind === "unknown") invocation.isUnknown = true;
+    else this.#invocations.delete(id);
+    if (outcome.kind === "notStarted") {
+      if (outcome.isThrottle) this.#context.counters.throttles++;
+      return this.#step({ kind: "notStarted", invocation: id, retryAfterMs: outcome.retryAfterMs });
+    }
+    this.#step({ kind: outcome.kind, invocation: id });
+  }
+
+  /** Invocations of unknown fate that the state no longer speaks of are over. */
+  #forgetUnknown(): void {
+    for (const [id, invocation] of this.#invocations) {
+      if (invocation.isUnknown && !concerns(this.#state, id)) this.#invocations.delete(id);
+    }
+  }
+
+  #interrupt(): void {
+    const running = [...this.#running.values()];
+    this.#running.clear();
+    this.#endAll("interrupted", running);
+  }
+
+  #takeWaiting(): Exchange[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    return waiting;
+  }
+
+  #endAll(reason: ExchangeEnd, exchanges: readonly Exchange[]): void {
+    for (const exchange of exchanges) exchange.onEnd(reason);
+  }
+}

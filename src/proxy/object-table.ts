@@ -1,0 +1,260 @@
+// The object table: which version of each key is current, durable before anything is acknowledged; who pins
+// it; what goes when it is superseded, deleted, expired, evicted or lost. It never talks to functions.
+
+import { chunkCount } from "../core/code.ts";
+import type { EvictionPolicy } from "../core/eviction.ts";
+import type { InstanceId, NodeIndex, ObjectKey, Version } from "../core/ids.ts";
+import { version } from "../core/ids.ts";
+import type { TableStore, WallClock } from "../core/ports.ts";
+import type { ProxyCounters } from "./counters.ts";
+import { chunkName, type NodeSpace } from "./node-space.ts";
+import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf, toStored } from "./object-version.ts";
+
+/** Versions recorded as possibly handed out, at a time: one durable write per so many PUTs. */
+const VERSION_BLOCK = 1_000;
+/** Expired objects looked for per sweep, so that a sweep never holds up the loop. */
+const SWEEP_OBJECTS_MAX = 2_000;
+
+/** What a lookup finds. */
+export type Lookup = { readonly kind: "found"; readonly object: ObjectVersion } | { readonly kind: "miss"; readonly reason: "absent" | "expired" };
+
+/** What the table needs around it. */
+export interface ObjectTableContext {
+  readonly store: TableStore;
+  readonly wallClock: WallClock;
+  readonly eviction: EvictionPolicy<ObjectVersion>;
+  readonly spaces: readonly NodeSpace[];
+  readonly counters: ProxyCounters;
+}
+
+/** The current versions of one proxy. */
+export class ObjectTable {
+  readonly #context: ObjectTableContext;
+  readonly #objects = new Map<ObjectKey, ObjectVersion>();
+  #nextVersion: number;
+  #reservedBelow: number;
+  #bytes = 0;
+  #sweep: IterableIterator<ObjectVersion> | null = null;
+
+  constructor(nextVersion: number, context: ObjectTableContext) {
+    this.#context = context;
+    this.#nextVersion = nextVersion;
+    this.#reservedBelow = nextVersion;
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  /** Bytes of user data in current versions. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** A version that was never handed out before, in this generation. */
+  drawVersion(): Version {
+    if (this.#nextVersion >= this.#reservedBelow) {
+      const below = this.#nextVersion + VERSION_BLOCK;
+      this.#context.store.commit([{ kind: "reserveVersions", below }]);
+      this.#reservedBelow = below;
+    }
+    return version(this.#nextVersion++);
+  }
+
+  /** An object of an earlier term; its chunks are accounted for here. */
+  restore(object: ObjectVersion): void {
+    this.#insert(object);
+    this.#eachChunk(object, (space, stripe, index, instance) => {
+      if (instance !== null) space.restore(chunkIdOf(object, stripe, index), chunkBytesOf(object, stripe, index), object, instance);
+    });
+  }
+
+  /** The current, unexpired version; looking is using. */
+  lookup(key: ObjectKey): Lookup {
+    const object = this.#objects.get(key);
+    if (object === undefined) return { kind: "miss", reason: "absent" };
+    if (this.#isExpired(object)) {
+      this.#expire(object);
+      return { kind: "miss", reason: "expired" };
+    }
+    this.#context.eviction.touch(object);
+    return { kind: "found", object };
+  }
+
+  /** The current version, whether expired or not; looking this way is not using. */
+  peek(key: string): ObjectVersion | null {
+    return this.#objects.get(key as ObjectKey) ?? null; // A key that is none is simply not found.
+  }
+
+  /** Makes a version current, durably, in one step. What it supersedes is gone for all later readers. */
+  commit(object: ObjectVersion): void {
+    this.#context.store.commit([{ kind: "put", object: toStored(object) }]);
+    const before = this.#objects.get(object.key);
+    if (before !== undefined) this.#retire(before);
+    this.#insert(object);
+    this.#eachChunk(object, (space, stripe, index) => {
+      const record = space.chunks.get(chunkName({ version: object.version, stripe, index }));
+      if (record !== undefined) record.object = object;
+    });
+  }
+
+  /** Records changed places of the version, if it still is current. */
+  recordPlaces(object: ObjectVersion): void {
+    if (object.isCurrent) this.#context.store.commit([{ kind: "put", object: toStored(object) }]);
+  }
+
+  /** Deletes the key, durably; false when there was nothing to read. */
+  remove(key: ObjectKey): boolean {
+    const object = this.#objects.get(key);
+    if (object === undefined) return false;
+    const existed = !this.#isExpired(object);
+    this.forget(object);
+    return existed;
+  }
+
+  /** Ends this version: lost, evicted or expired. A newer one of the key is not touched. */
+  forget(object: ObjectVersion): void {
+    if (!object.isCurrent) return;
+    this.#context.store.commit([{ kind: "remove", key: object.key }]);
+    this.#retire(object);
+  }
+
+  /** Forgets all whose key begins with the prefix; how many. */
+  clear(prefix: string): number {
+    const doomed = [...this.#objects.values()].filter((object) => object.key.startsWith(prefix));
+    if (doomed.length === 0) return 0;
+    this.#context.store.commit(doomed.map(({ key }) => ({ kind: "remove", key })));
+    for (const object of doomed) this.#retire(object);
+    return doomed.length;
+  }
+
+  /** Keeps the chunks of a version from being dropped while somebody reads. */
+  pin(object: ObjectVersion): void {
+    object.pins++;
+  }
+
+  unpin(object: ObjectVersion): void {
+    object.pins--;
+    if (object.pins === 0 && !object.isCurrent) this.#dropChunks(object);
+  }
+
+  /** Evicts one object; false when none may go. */
+  evictOne(): boolean {
+    const { eviction, counters } = this.#context;
+    const victim = eviction.victim((object) => object.pins === 0);
+    if (victim === null) return false;
+    counters.evictions++;
+    this.forget(victim);
+    return true;
+  }
+
+  /** The chunk is proven not to be where the table has it. */
+  markMissing(object: ObjectVersion, stripe: number, index: number): void {
+    const place = placeOf(object, stripe, index);
+    if (place === undefined || place.instance === null) return;
+    this.#context.spaces[place.node]?.release(chunkIdOf(object, stripe, index), false);
+    place.instance = null;
+  }
+
+  /** The store of an instance is gone with all its chunks. Objects with too little left are forgotten. */
+  loseInstance(node: NodeIndex, instance: InstanceId): void {
+    const space = this.#context.spaces[node];
+    if (space === undefined) return;
+    for (const record of [...space.chunks.values()]) {
+      if (record.instance !== instance) continue;
+      if (record.object === null) {
+        space.release(record.id, false); // Of a PUT under way, which finds out when it commits.
+        continue;
+      }
+      this.markMissing(record.object, record.id.stripe, record.id.index);
+      this.forgetIfLost(record.object, record.id.stripe);
+    }
+    space.clearDrops();
+  }
+
+  /** Forgets the version when fewer than d chunks of the stripe are stored anywhere. */
+  forgetIfLost(object: ObjectVersion, stripe: number): boolean {
+    let stored = 0;
+    for (let index = 0; index < chunkCount(object.code); index++) {
+      if (placeOf(object, stripe, index)?.instance !== null) stored++;
+    }
+    if (stored >= object.code.dataChunks) return false;
+    this.forget(object);
+    return true;
+  }
+
+  /** Takes away some of what has expired; called now and then. */
+  sweepExpired(): void {
+    this.#sweep ??= this.#objects.values();
+    for (let looked = 0; looked < SWEEP_OBJECTS_MAX; looked++) {
+      const next = this.#sweep.next();
+      if (next.done === true) {
+        this.#sweep = null;
+        return;
+      }
+      if (this.#isExpired(next.value)) this.#expire(next.value);
+    }
+  }
+
+  /** Up to `limit` unexpired objects after `after`, in the order of their keys' UTF-8 bytes, and whether more follow. */
+  list(prefix: string, after: string, limit: number): { readonly objects: readonly ObjectVersion[]; readonly isLast: boolean } {
+    const matching: ObjectVersion[] = [];
+    for (const object of this.#objects.values()) {
+      if (object.key.startsWith(prefix) && (after === "" || compareUtf8(object.key, after) > 0) && !this.#isExpired(object)) matching.push(object);
+    }
+    matching.sort((a, b) => compareUtf8(a.key, b.key));
+    return { objects: matching.slice(0, limit), isLast: matching.length <= limit };
+  }
+
+  #insert(object: ObjectVersion): void {
+    this.#objects.set(object.key, object);
+    this.#bytes += object.layout.bytes;
+    this.#context.eviction.insert(object);
+  }
+
+  /** No longer current; its chunks go as soon as nobody reads them. */
+  #retire(object: ObjectVersion): void {
+    object.isCurrent = false;
+    this.#objects.delete(object.key);
+    this.#bytes -= object.layout.bytes;
+    this.#context.eviction.remove(object);
+    if (object.pins === 0) this.#dropChunks(object);
+  }
+
+  #dropChunks(object: ObjectVersion): void {
+    this.#eachChunk(object, (space, stripe, index) => space.release(chunkIdOf(object, stripe, index), true));
+  }
+
+  #expire(object: ObjectVersion): void {
+    this.#context.counters.expirations++;
+    this.forget(object);
+  }
+
+  #isExpired(object: ObjectVersion): boolean {
+    return object.expiresAtMs !== 0 && object.expiresAtMs <= this.#context.wallClock.now();
+  }
+
+  #eachChunk(object: ObjectVersion, act: (space: NodeSpace, stripe: number, index: number, instance: InstanceId | null) => void): void {
+    const count = chunkCount(object.code);
+    for (let at = 0; at < object.places.length; at++) {
+      const place = object.places[at];
+      const space = place === undefined ? undefined : this.#context.spaces[place.node];
+      if (place !== undefined && space !== undefined) act(space, Math.floor(at / count), at % count, place.instance);
+    }
+  }
+}
+
+/** Compares as the UTF-8 bytes would: by code point, not by UTF-16 unit. */
+export function compareUtf8(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const left = a.charCodeAt(at);
+    const right = b.charCodeAt(at);
+    if (left === right) continue;
+    const isLeftHigh = left >= 0xd800 && left <= 0xdfff;
+    const isRightHigh = right >= 0xd800 && right <= 0xdfff;
+    if (isLeftHigh !== isRightHigh) return isLeftHigh ? 1 : -1;
+    return left - right;
+  }
+  return a.length - b.length;
+}

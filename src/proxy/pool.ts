@@ -1,0 +1,139 @@
+// The nodes of one proxy together: room for chunks, eviction when there is none, and agreement between what the
+// table believes of an instance and what that instance holds.
+
+import { chunkCost } from "../core/chunk-cost.ts";
+import { choosePlaces } from "../core/placement.ts";
+import type { InstanceId, NodeIndex } from "../core/ids.ts";
+import type { Random } from "../core/ports.ts";
+import type { MessageOf, WireChunkId } from "../wire/messages.ts";
+import type { NodeLink } from "./node-link.ts";
+import { type ChunkRecord, chunkName, type NodeSpace } from "./node-space.ts";
+import type { ObjectTable } from "./object-table.ts";
+
+/** Drops told in one message; the wire allows no more. */
+const DROPS_PER_MESSAGE = 1_000;
+
+/** Chunks that need room on distinct nodes. */
+export interface ChunkRequest {
+  readonly id: WireChunkId;
+  readonly bytes: number;
+}
+
+/** A comparison with an instance's inventory that is under way. */
+interface Audit {
+  /** Chunks that were confirmed by that instance when it was asked. */
+  readonly expected: Map<string, ChunkRecord>;
+  readonly listed: WireChunkId[];
+}
+
+/** The pool of one proxy. */
+export class Pool {
+  readonly spaces: readonly NodeSpace[];
+  readonly links: readonly NodeLink[];
+  readonly #random: Random;
+  readonly #audits = new Map<NodeIndex, Audit>();
+  #table: ObjectTable | null = null;
+
+  constructor(spaces: readonly NodeSpace[], links: readonly NodeLink[], random: Random) {
+    this.spaces = spaces;
+    this.links = links;
+    this.#random = random;
+  }
+
+  /** The table evicts for the pool and learns from it; they are built one after the other. */
+  attach(table: ObjectTable): void {
+    this.#table = table;
+  }
+
+  link(node: NodeIndex): NodeLink {
+    const link = this.links[node];
+    if (link === undefined) throw new RangeError(`there is no node ${node}`);
+    return link;
+  }
+
+  /** Reserves every chunk on a node of its own, none of them in `except`, evicting as needed; null when that cannot be. */
+  reserve(chunks: readonly ChunkRequest[], except: ReadonlySet<NodeIndex>): NodeIndex[] | null {
+    const bytes = chunks.reduce((most, chunk) => Math.max(most, chunkCost(chunk.bytes)), 0);
+    for (;;) {
+      const nodes = choosePlaces(this.#candidates(bytes, except), chunks.length, this.#random);
+      if (nodes !== null) {
+        chunks.forEach((chunk, i) => this.spaces[nodes[i] ?? 0]?.reserve(chunk.id, chunk.bytes));
+        return nodes;
+      }
+      if (!(this.#table?.evictOne() ?? false)) return null;
+    }
+  }
+
+  /** Tells the instance what it may forget. Only while it is awake. */
+  sendDrops(link: NodeLink): void {
+    const drops = this.spaces[link.node]?.takeDrops() ?? [];
+    for (let from = 0; from < drops.length; from += DROPS_PER_MESSAGE) {
+      link.send(0, { kind: "chunkDrop", chunks: drops.slice(from, from + DROPS_PER_MESSAGE) });
+    }
+  }
+
+  /** An instance is awake: its budget counts, drops go out, and its store must be what the table believes. */
+  onAwake(link: NodeLink, hello: MessageOf<"functionHello">): void {
+    const space = this.spaces[link.node];
+    if (space === undefined) return;
+    space.setBudget(hello.budgetBytes);
+    const { low, high } = space.digest();
+    const isEqual = low === hello.storeDigestLow && high === hello.storeDigestHigh;
+    this.sendDrops(link);
+    if (!isEqual) this.#audit(link, space);
+  }
+
+  onInventory(link: NodeLink, page: MessageOf<"inventory">): void {
+    const audit = this.#audits.get(link.node);
+    if (audit === undefined) return;
+    for (const chunk of page.chunks) {
+      audit.expected.delete(chunkName(chunk));
+      audit.listed.push(chunk);
+    }
+    if (!page.isLast) return;
+    this.#audits.delete(link.node);
+    this.#settle(link, audit);
+  }
+
+  /** An instance is proven gone. */
+  onLost(link: NodeLink, instance: InstanceId): void {
+    this.#audits.delete(link.node);
+    this.#table?.loseInstance(link.node, instance);
+  }
+
+  #candidates(bytes: number, except: ReadonlySet<NodeIndex>): { node: NodeIndex; freeBytes: number }[] {
+    const candidates: { node: NodeIndex; freeBytes: number }[] = [];
+    for (const space of this.spaces) {
+      if (space.freeBytes < bytes || except.has(space.node)) continue;
+      if (this.links[space.node]?.state.kind === "detached") continue;
+      candidates.push({ node: space.node, freeBytes: space.freeBytes });
+    }
+    return candidates;
+  }
+
+  #audit(link: NodeLink, space: NodeSpace): void {
+    const expected = new Map<string, ChunkRecord>();
+    for (const [name, record] of space.chunks) if (record.instance === link.primary) expected.set(name, record);
+    this.#audits.set(link.node, { expected, listed: [] });
+    link.send(0, { kind: "inventoryGet" });
+  }
+
+  /** What is left in `expected` is missing; what was listed and is unknown here is to be dropped. */
+  #settle(link: NodeLink, audit: Audit): void {
+    const space = this.spaces[link.node];
+    if (space === undefined) return;
+    for (const [name, record] of audit.expected) {
+      if (space.chunks.get(name) !== record) continue; // Gone or overwritten in the meantime.
+      if (record.object === null) space.release(record.id, false);
+      else {
+        const { object, id } = record;
+        this.#table?.markMissing(object, id.stripe, id.index);
+        this.#table?.forgetIfLost(object, id.stripe);
+      }
+    }
+    const unknown = audit.listed.filter((chunk) => !space.chunks.has(chunkName(chunk)));
+    for (let from = 0; from < unknown.length; from += DROPS_PER_MESSAGE) {
+      link.send(0, { kind: "chunkDrop", chunks: unknown.slice(from, from + DROPS_PER_MESSAGE) });
+    }
+  }
+}

@@ -1,0 +1,294 @@
+// The proxy as a synchronous core: connections, outcomes of invocations and timers come in; messages, invocations and
+// durable commits go out through ports. It moves chunks and never encodes, decodes or looks into them.
+
+import type { CodeRule } from "../core/code.ts";
+import type { EvictionPolicy } from "../core/eviction.ts";
+import { generation, instanceId, invocationId, keyBytes, nodeIndex, type NodeIndex, type ObjectKey, type InstanceId } from "../core/ids.ts";
+import { type BillingPolicySpec, nodeKey, sealOrder } from "../core/invocation.ts";
+import { assert } from "../core/assert.ts";
+import type { BillingReport, Clock, Crypto, FunctionPlatform, InvokeOutcome, LoadedTable, Purpose, Random, TableStore, Timer, WallClock } from "../core/ports.ts";
+import type { ProxyStatus } from "../core/status.ts";
+import type { Connection } from "../wire/connection.ts";
+import { ChunkFetch, type FetchReader } from "./chunk-fetch.ts";
+import { ClientSession, type ClientSessionContext } from "./client-session.ts";
+import { createCounters } from "./counters.ts";
+import { FunctionSession, type FunctionSessionContext } from "./function-session.ts";
+import { HedgeBudget, TransferLatency } from "./latency.ts";
+import { type LinkContext, NodeLink } from "./node-link.ts";
+import { chunkName, NodeSpace } from "./node-space.ts";
+import { chunkBytesOf, chunkIdOf, fromStored, type ObjectVersion, placeOf } from "./object-version.ts";
+import { ObjectTable } from "./object-table.ts";
+import { PartPool } from "./part-pool.ts";
+import { Pool } from "./pool.ts";
+import { PutGate, RetryWindow } from "./retry-window.ts";
+import { WarmUp } from "./warm-up.ts";
+
+/** What a proxy is made of. */
+export interface ProxyCoreOptions {
+  readonly pool: string;
+  readonly nodes: number;
+  /** What a node may hold until its instance says so itself. */
+  readonly nodeBudgetBytes: number;
+  readonly secret: Uint8Array;
+  readonly codeRules: readonly CodeRule[];
+  readonly policy: BillingPolicySpec;
+  /** 0: no warm-up. */
+  readonly warmUpIntervalMs: number;
+  /** How long after its quorum a stripe waits for its last chunks. */
+  readonly stragglerMs: number;
+  readonly ports: ProxyPorts;
+}
+
+/** The world around a proxy. */
+export interface ProxyPorts {
+  readonly clock: Clock;
+  readonly wallClock: WallClock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly platform: FunctionPlatform;
+  readonly store: TableStore;
+  readonly eviction: EvictionPolicy<ObjectVersion>;
+  readonly ledger: ProxyLedger;
+  /** 16 bytes that name a key in chunk identities: the same function as the clients'. */
+  hashKey(key: Uint8Array): Uint8Array;
+}
+
+/** Where every invocation is accounted for. */
+export interface ProxyLedger {
+  record(purpose: Purpose, report: BillingReport | null, outcome: InvokeOutcome["kind"]): void;
+  snapshot(): ProxyStatus["cost"];
+}
+
+/** How often some of the table is searched for what has expired. */
+const SWEEP_MS = 1_000;
+
+/** One proxy over one pool. */
+export class ProxyCore {
+  readonly counters = createCounters();
+  readonly #options: ProxyCoreOptions;
+  readonly #loaded: LoadedTable;
+  readonly #startedAt: number;
+  readonly #spaces: readonly NodeSpace[];
+  readonly #pool: Pool;
+  readonly #table: ObjectTable;
+  readonly #parts = new PartPool();
+  readonly #fetches = new Map<string, ChunkFetch>();
+  readonly #latency = new TransferLatency();
+  readonly #retries = new RetryWindow();
+  readonly #clients = new Set<ClientSession>();
+  readonly #functions = new Set<FunctionSession>();
+  readonly #clientContext: ClientSessionContext;
+  readonly #functionContext: FunctionSessionContext;
+  readonly #warmUp: WarmUp;
+  #functionAddress = "";
+  #nextInvocation = 1;
+  #sweepTimer: Timer | null = null;
+  #onGreeted: (() => void)[] = [];
+
+  constructor(options: ProxyCoreOptions) {
+    this.#options = options;
+    const { ports, nodes } = options;
+    const { clock } = ports;
+    this.#startedAt = clock.now();
+    this.#loaded = ports.store.load();
+    this.#spaces = Array.from({ length: nodes }, (_, node) => new NodeSpace(nodeIndex(node), options.nodeBudgetBytes));
+    const tableContext = { store: ports.store, wallClock: ports.wallClock, eviction: ports.eviction, spaces: this.#spaces, counters: this.counters };
+    this.#table = new ObjectTable(this.#loaded.nextVersion, tableContext);
+    const primaries = this.#restore();
+    const linkContext = this.#linkContext();
+    const links = this.#spaces.map(({ node }) => new NodeLink(node, primaries.get(node) ?? null, linkContext));
+    this.#pool = new Pool(this.#spaces, links, ports.random);
+    this.#pool.attach(this.#table);
+    this.#clientContext = this.#makeClientContext();
+    this.#functionContext = {
+      clock, crypto: ports.crypto, secret: options.secret, pool: options.pool,
+      term: this.#loaded.term, generation: this.#loaded.generation, counters: this.counters,
+      linkOf: (node) => links[node] ?? null,
+      onClosed: (session) => this.#functions.delete(session),
+    };
+    this.#warmUp = new WarmUp(clock, this.#pool, options.warmUpIntervalMs);
+    this.#armSweep();
+  }
+
+  /** Why an earlier state could not be used, or null. */
+  get doubt(): string | null {
+    return this.#loaded.doubt;
+  }
+
+  get term(): number {
+    return this.#loaded.term;
+  }
+
+  /** Where functions are told to dial; must be said before the first operation. */
+  setFunctionAddress(address: string): void {
+    this.#functionAddress = address;
+  }
+
+  /** Takes over a connection that a client opened. */
+  acceptClient(connection: Connection): void {
+    this.#clients.add(new ClientSession(connection, this.#clientContext));
+  }
+
+  /** Takes over a connection that says it is a function. */
+  acceptFunction(connection: Connection): void {
+    const session = new FunctionSession(connection, this.#functionContext);
+    this.#functions.add(session);
+  }
+
+  /** Wakes every node that was not heard of yet; `done` is called when all have said hello. */
+  greetAll(done: () => void): void {
+    const missing = this.#pool.links.filter((link) => !link.hasGreeted);
+    if (missing.length === 0) {
+      this.#options.ports.clock.setTimer(0, done);
+      return;
+    }
+    this.#onGreeted.push(done);
+    for (const link of missing) link.wake("warm-up");
+  }
+
+  status(): ProxyStatus {
+    const { pool, nodes, ports } = this.#options;
+    const links = this.#pool.links;
+    const byState: Record<string, number> = {};
+    for (const { state } of links) byState[state.kind] = (byState[state.kind] ?? 0) + 1;
+    const sum = (of: (space: NodeSpace) => number): number => this.#spaces.reduce((total, space) => total + of(space), 0);
+    return {
+      pool, generation: this.#loaded.generation, term: this.#loaded.term, uptimeMs: Math.round(ports.clock.now() - this.#startedAt),
+      nodes: {
+        count: nodes, byState, greeted: links.filter((link) => link.hasGreeted).length,
+        rows: this.#spaces.map(({ node, chunks, usedBytes, budgetBytes }) => ({
+          node, state: this.#pool.link(node).state.kind, instance: this.#pool.link(node).primary, chunks: chunks.size, usedBytes, budgetBytes,
+        })),
+      },
+      objects: this.#table.size, objectBytes: this.#table.bytes,
+      chunkBytes: sum((space) => space.usedBytes), capacityBytes: sum((space) => space.budgetBytes),
+      counters: { ...this.counters }, cost: ports.ledger.snapshot(), clients: this.#clients.size,
+    };
+  }
+
+  /** Operations that clients have under way. */
+  get operationsUnderWay(): number {
+    let count = 0;
+    for (const client of this.#clients) count += client.operationsUnderWay;
+    return count;
+  }
+
+  /** Ends everything: connections are closed, timers cancelled, the table closed. */
+  stop(reason: string): void {
+    this.#warmUp.stop();
+    this.#sweepTimer?.cancel();
+    for (const client of [...this.#clients]) client.connection.close(reason);
+    for (const { connection } of [...this.#functions]) connection.close(reason);
+    for (const link of this.#pool.links) link.stop();
+    this.#options.ports.platform.close();
+    this.#options.ports.store.close();
+  }
+
+  #restore(): Map<NodeIndex, InstanceId> {
+    const newest = new Map<NodeIndex, { readonly version: number; readonly instance: InstanceId }>();
+    for (const stored of this.#loaded.objects) {
+      if (stored.places.some((place) => place.node >= this.#options.nodes)) continue; // The pool was made smaller.
+      const object = fromStored(stored, this.#options.ports.hashKey(keyBytes(stored.key as ObjectKey))); // Proof: committed, so checked.
+      this.#table.restore(object);
+      for (const { node, instance } of object.places) {
+        if (instance !== null && (newest.get(node)?.version ?? -1) < object.version) newest.set(node, { version: object.version, instance });
+      }
+    }
+    return new Map([...newest].map(([node, { instance }]) => [node, instanceId(instance)]));
+  }
+
+  #linkContext(): LinkContext {
+    const { clock, random, ledger } = this.#options.ports;
+    return {
+      clock, random, counters: this.counters,
+      nextInvocation: () => {
+        assert(this.#nextInvocation < 2 ** 32, "invocation numbers last for a term");
+        return invocationId(this.#nextInvocation++);
+      },
+      invoke: (node, invocation, done) => this.#invoke(node, invocation, done),
+      bill: (purpose, report, outcome) => ledger.record(purpose, report, outcome),
+      isWorthFinding: (node) => this.#spaces[node]?.holdsChunks ?? false,
+      onAwake: (link, hello) => {
+        this.#pool.onAwake(link, hello);
+        this.#noteGreeting();
+      },
+      onInventory: (link, page) => this.#pool.onInventory(link, page),
+      onLost: (link, instance) => this.#pool.onLost(link, instance),
+    };
+  }
+
+  #noteGreeting(): void {
+    if (this.#onGreeted.length === 0 || this.#pool.links.some((link) => !link.hasGreeted)) return;
+    const waiting = this.#onGreeted;
+    this.#onGreeted = [];
+    for (const done of waiting) done();
+  }
+
+  #invoke(node: NodeIndex, invocation: number, done: (outcome: InvokeOutcome) => void): void {
+    const { pool, secret, policy, ports } = this.#options;
+    const key = nodeKey(ports.crypto, secret, pool, node);
+    const order = {
+      pool, node, generation: this.#loaded.generation, term: this.#loaded.term, invocation,
+      proxy: this.#functionAddress, policy,
+    };
+    ports.platform.invoke(node, sealOrder(ports.crypto, key, order), done);
+  }
+
+  #makeClientContext(): ClientSessionContext {
+    const { ports, nodes, codeRules, stragglerMs } = this.#options;
+    const { clock, wallClock, random } = ports;
+    const gate = new PutGate();
+    const repairing = new Set<string>();
+    return {
+      clock, wallClock, random, stragglerMs,
+      table: this.#table, pool: this.#pool, parts: this.#parts, counters: this.counters,
+      latency: this.#latency, hedges: new HedgeBudget(), generation: this.#loaded.generation,
+      hashKey: (key) => ports.hashKey(keyBytes(key as ObjectKey)), // Any text has bytes.
+      fetch: (object, stripe, index, reader) => this.#fetch(object, stripe, index, reader),
+      outcomeOf: (clientId, sequence) => this.#retries.find(clientId, sequence, clock.now()),
+      recordOutcome: (clientId, sequence, outcome) => this.#retries.record(clientId, sequence, outcome, clock.now()),
+      repairs: {
+        claim: (name) => !repairing.has(name) && repairing.add(name).has(name),
+        free: (name) => repairing.delete(name),
+      },
+      admitPut: (chunks, begin) => gate.admit(chunks, begin),
+      welcome: () => ({
+        kind: "welcome", generation: generation(this.#loaded.generation), term: this.#loaded.term, epoch: 0, poolNodes: nodes,
+        codeRules: codeRules.map(({ bytesBelow, code }) => ({ bytesBelow: Math.min(bytesBelow, Number.MAX_SAFE_INTEGER), ...code })),
+      }),
+      statusJson: () => JSON.stringify(this.status()),
+      onClosed: (session) => this.#clients.delete(session),
+    };
+  }
+
+  #fetch(object: ObjectVersion, stripe: number, index: number, reader: FetchReader): ChunkFetch {
+    const id = chunkIdOf(object, stripe, index);
+    const place = placeOf(object, stripe, index);
+    assert(place !== undefined, "a stripe has d+p places");
+    const name = `${place.node}/${chunkName(id)}`;
+    const running = this.#fetches.get(name);
+    if (running?.isJoinable === true) {
+      this.counters.coalesced++;
+      running.join(reader);
+      return running;
+    }
+    const fetch = new ChunkFetch(name, id, chunkBytesOf(object, stripe, index), this.#pool.link(place.node), {
+      clock: this.#options.ports.clock,
+      parts: this.#parts,
+      onOver: (over, completedMs) => {
+        if (this.#fetches.get(over.name) === over) this.#fetches.delete(over.name);
+        if (completedMs !== null) this.#latency.note(over.bytes, completedMs);
+      },
+    });
+    this.#fetches.set(name, fetch);
+    fetch.join(reader);
+    return fetch;
+  }
+
+  #armSweep(): void {
+    this.#sweepTimer = this.#options.ports.clock.setTimer(SWEEP_MS, () => {
+      this.#table.sweepExpired();
+      this.#armSweep();
+    });
+  }
+}

@@ -1,0 +1,238 @@
+// One stripe of a GET: which chunks to ask for, when to hedge, and when there is no hope. The first d chunks that
+// come whole win; the transfers of the others are cancelled.
+
+import { chunkCount } from "../core/code.ts";
+import type { Timer } from "../core/ports.ts";
+import type { MessageOf } from "../wire/messages.ts";
+import { ChunkCheck } from "./chunk-check.ts";
+import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
+import type { ClientChannel, OperationContext } from "./operation.ts";
+import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
+import type { Part } from "./part-pool.ts";
+
+/** Why a stripe cannot be had. */
+export type StripeEnd = "lost" | "unreachable";
+
+type ChunkState =
+  | { readonly kind: "idle" }
+  | { readonly kind: "fetching"; readonly reader: ChunkReader }
+  | { readonly kind: "done" }
+  /** Proven missing, or found corrupt by this reader. */
+  | { readonly kind: "missing" }
+  | { readonly kind: "unreachable" };
+
+const IDLE: ChunkState = { kind: "idle" };
+
+/** A stripe on its way to a client. */
+export class StripeGet {
+  readonly object: ObjectVersion;
+  readonly stripe: number;
+  readonly channel: ClientChannel;
+  readonly #context: OperationContext;
+  readonly #wanted: number;
+  readonly #onEnd: (end: StripeEnd) => void;
+  readonly #chunks: ChunkState[];
+  readonly #erasures = new Set<number>();
+  readonly #startedAt: number;
+  #hedgeTimer: Timer | null = null;
+  #isClosed = false;
+
+  constructor(object: ObjectVersion, stripe: number, wantAll: boolean, channel: ClientChannel, context: OperationContext, onEnd: (end: StripeEnd) => void) {
+    this.object = object;
+    this.stripe = stripe;
+    this.channel = channel;
+    this.#context = context;
+    this.#onEnd = onEnd;
+    this.#wanted = object.code.dataChunks;
+    this.#startedAt = context.clock.now();
+    this.#chunks = Array.from({ length: chunkCount(object.code) }, () => IDLE);
+    for (const index of this.#chunks.keys()) if (placeOf(object, stripe, index)?.instance === null) this.#noteMissing(index);
+    this.#tellErasures();
+    // Later, so that the reason for a miss never comes within the constructor of its owner.
+    const first = wantAll ? this.#chunks.length : this.#wanted;
+    for (const index of this.#preferred().slice(0, first)) this.#ask(index);
+    if (this.#count("fetching") < this.#wanted) context.clock.setTimer(0, () => this.#fill());
+    this.#armHedge();
+  }
+
+  /** Nothing more is wanted of it. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#hedgeTimer?.cancel();
+    this.#leaveAll();
+  }
+
+  /** The reader found this chunk corrupt. Its function is asked to check: a claim alone destroys nothing. */
+  onBad(index: number): void {
+    if (this.#chunks[index]?.kind !== "done") return;
+    this.#chunks[index] = { kind: "missing" };
+    const { object, stripe } = this;
+    const place = placeOf(object, stripe, index);
+    const link = place === undefined ? undefined : this.#context.pool.links[place.node];
+    link?.open(new ChunkCheck(link, chunkIdOf(object, stripe, index), () => this.#context.table.markMissing(object, stripe, index)));
+    this.#fill();
+  }
+
+  onFound(index: number, found: MessageOf<"chunkFound">): void {
+    const { bytes, digestLow, digestHigh } = found;
+    this.channel.send({ kind: "chunk", stripe: this.stripe, index, attempt: 0, bytes, digestLow, digestHigh });
+  }
+
+  onPart(index: number, part: Part, fetch: ChunkFetch | null): void {
+    part.hold();
+    const { offset, bytes } = part;
+    this.channel.send({ kind: "data", stripe: this.stripe, index, attempt: 0, offset }, bytes, () => {
+      fetch?.onPassedOn(part);
+      part.release();
+    });
+  }
+
+  onFetched(index: number): void {
+    this.#chunks[index] = { kind: "done" };
+    if (this.#count("done") < this.#wanted) return;
+    this.#hedgeTimer?.cancel();
+    this.#leaveAll();
+  }
+
+  onFailed(index: number, reason: "missing" | "unreachable"): void {
+    const place = placeOf(this.object, this.stripe, index);
+    const answeredBy = place === undefined ? null : (this.#context.pool.links[place.node]?.primary ?? null);
+    // The word of an instance is proof about its own store only: the one we mean may live and be out of reach.
+    if (reason === "missing" && (place?.instance === null || place?.instance === answeredBy)) {
+      this.#context.table.markMissing(this.object, this.stripe, index);
+      this.#noteMissing(index);
+      this.#tellErasures();
+    } else {
+      this.#chunks[index] = { kind: "unreachable" };
+    }
+    this.#fill();
+  }
+
+  /** Asks for as many chunks as are still short, or ends without hope. */
+  #fill(): void {
+    if (this.#isClosed) return;
+    while (this.#count("done") + this.#count("fetching") < this.#wanted) {
+      const next = this.#preferred()[0];
+      if (next === undefined) return this.#giveUp();
+      this.#ask(next);
+    }
+    this.#armHedge();
+  }
+
+  #giveUp(): void {
+    const missing = this.#count("missing");
+    const isLost = this.#chunks.length - missing < this.#wanted;
+    if (isLost) this.#context.table.forgetIfLost(this.object, this.stripe);
+    this.close();
+    this.#onEnd(isLost ? "lost" : "unreachable");
+  }
+
+  /**
+   * The idle chunks, best first: data before parity, for then nothing needs decoding; but if that would wake a node and
+   * parity on nodes that are awake would not, those.
+   */
+  #preferred(): number[] {
+    const idle = [...this.#chunks.keys()].filter((index) => this.#chunks[index]?.kind === "idle");
+    const short = this.#wanted - this.#count("done") - this.#count("fetching");
+    const awake = idle.filter((index) => this.#isAwake(index));
+    if (awake.length < short || short <= 0) return idle;
+    return [...awake, ...idle.filter((index) => !this.#isAwake(index))];
+  }
+
+  #isAwake(index: number): boolean {
+    const place = placeOf(this.object, this.stripe, index);
+    return place !== undefined && (this.#context.pool.links[place.node]?.isAwake ?? false);
+  }
+
+  #ask(index: number): void {
+    this.#context.counters.chunkGets++;
+    this.#context.hedges.earn();
+    const reader = new ChunkReader(this, index);
+    this.#chunks[index] = { kind: "fetching", reader };
+    reader.begin(this.#context);
+  }
+
+  #armHedge(): void {
+    this.#hedgeTimer?.cancel();
+    if (this.#isClosed || this.#count("idle") === 0 || this.#count("fetching") === 0) return;
+    const { clock, latency } = this.#context;
+    const late = this.#startedAt + latency.hedgeAfterMs(chunkBytesOf(this.object, this.stripe, 0));
+    // Once the wait was in vain, look again after half of it.
+    const delay = Math.max(late - clock.now(), 0.5 * (late - this.#startedAt));
+    this.#hedgeTimer = clock.setTimer(delay, () => this.#hedge());
+  }
+
+  /** Some chunks are late: ask for one more for each, within the budget. */
+  #hedge(): void {
+    const late = this.#wanted - this.#count("done");
+    const redundant = this.#count("done") + this.#count("fetching") - this.#wanted;
+    for (let more = late - redundant; more > 0; more--) {
+      const next = this.#preferred()[0];
+      if (next === undefined || !this.#context.hedges.spend()) break;
+      this.#context.counters.hedges++;
+      this.#ask(next);
+    }
+    this.#armHedge();
+  }
+
+  #noteMissing(index: number): void {
+    this.#chunks[index] = { kind: "missing" };
+    this.#erasures.add(index);
+  }
+
+  #tellErasures(): void {
+    if (this.#erasures.size === 0) return;
+    this.channel.send({ kind: "erasures", stripe: this.stripe, indexes: [...this.#erasures] });
+  }
+
+  #leaveAll(): void {
+    this.#chunks.forEach((chunk, index) => {
+      if (chunk.kind !== "fetching") return;
+      this.#chunks[index] = IDLE;
+      chunk.reader.leave();
+    });
+  }
+
+  #count(kind: ChunkState["kind"]): number {
+    let count = 0;
+    for (const chunk of this.#chunks) if (chunk.kind === kind) count++;
+    return count;
+  }
+}
+
+/** Binds a fetch to one chunk of one stripe. */
+class ChunkReader implements FetchReader {
+  readonly #stripe: StripeGet;
+  readonly #index: number;
+  #fetch: ChunkFetch | null = null;
+
+  constructor(stripe: StripeGet, index: number) {
+    this.#stripe = stripe;
+    this.#index = index;
+  }
+
+  begin(context: OperationContext): void {
+    this.#fetch = context.fetch(this.#stripe.object, this.#stripe.stripe, this.#index, this);
+  }
+
+  leave(): void {
+    this.#fetch?.leave(this);
+  }
+
+  onFound(found: MessageOf<"chunkFound">): void {
+    this.#stripe.onFound(this.#index, found);
+  }
+
+  onPart(part: Part): void {
+    this.#stripe.onPart(this.#index, part, this.#fetch);
+  }
+
+  onFetched(): void {
+    this.#stripe.onFetched(this.#index);
+  }
+
+  onFetchFailed(reason: "missing" | "unreachable"): void {
+    this.#stripe.onFailed(this.#index, reason);
+  }
+}

@@ -1,0 +1,265 @@
+// One stripe of a PUT: its chunks on their way to d+p distinct nodes, what happens to those whose node fails, and
+// when enough are confirmed.
+
+import { chunkCount, type CodeSpec, quorum } from "../core/code.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { InstanceId, NodeIndex, Version } from "../core/ids.ts";
+import { chunkLength } from "../core/layout.ts";
+import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
+import type { Timer } from "../core/ports.ts";
+import type { MessageOf, WireChunkId } from "../wire/messages.ts";
+import { ChunkUpload, type UploadOwner } from "./chunk-upload.ts";
+import type { ExchangeEnd } from "./exchange.ts";
+import { chunkName } from "./node-space.ts";
+import type { ClientChannel, OperationContext } from "./operation.ts";
+import type { ChunkPlace } from "./object-version.ts";
+import { Part } from "./part-pool.ts";
+
+/** What stripe it is. */
+export interface StripeOrder {
+  readonly stripe: number;
+  readonly bytes: number;
+  readonly code: CodeSpec;
+  readonly keyHash: Uint8Array;
+  readonly version: Version;
+}
+
+/** The PUT it belongs to. */
+export interface StripePutOwner {
+  onStored(): void;
+  onFailed(code: ErrorCode, reason: string): void;
+}
+
+/** A chunk is sent this often before it counts as one that will not come. */
+const ATTEMPTS_MAX = 4;
+/** A chunk of which nothing was heard for so long is tried on another node. */
+const STALL_MS = 8_000;
+
+interface ChunkPut {
+  readonly index: number;
+  readonly id: WireChunkId;
+  readonly bytes: number;
+  node: NodeIndex;
+  attempt: number;
+  upload: ChunkUpload | null;
+  /** Bytes of this attempt that came from the client. */
+  received: number;
+  movedAt: number;
+  state: "pending" | "stored" | "failed";
+  instance: InstanceId | null;
+}
+
+/** A stripe on its way into the pool. */
+export class StripePut implements UploadOwner {
+  readonly stripe: number;
+  readonly bytes: number;
+  readonly #order: StripeOrder;
+  readonly #channel: ClientChannel;
+  readonly #context: OperationContext;
+  readonly #owner: StripePutOwner;
+  readonly #chunks: ChunkPut[];
+  #timer: Timer | null = null;
+  #quorumSince: number | null = null;
+  #isStored = false;
+  #isClosed = false;
+
+  /** Reserves room for every chunk; null when there is none. */
+  static begin(order: StripeOrder, channel: ClientChannel, context: OperationContext, owner: StripePutOwner): StripePut | null {
+    const { code, stripe, version, keyHash, bytes } = order;
+    const requests = Array.from({ length: chunkCount(code) }, (_, index) => ({
+      id: { keyHash, version, stripe, index },
+      bytes: chunkLength(bytes, code.dataChunks, index),
+    }));
+    const nodes = context.pool.reserve(requests, new Set());
+    return nodes === null ? null : new StripePut(order, requests, nodes, channel, context, owner);
+  }
+
+  constructor(
+    order: StripeOrder, requests: readonly { readonly id: WireChunkId; readonly bytes: number }[], nodes: readonly NodeIndex[],
+    channel: ClientChannel, context: OperationContext, owner: StripePutOwner,
+  ) {
+    this.#order = order;
+    this.stripe = order.stripe;
+    this.bytes = order.bytes;
+    this.#channel = channel;
+    this.#context = context;
+    this.#owner = owner;
+    const movedAt = context.clock.now();
+    this.#chunks = requests.map(({ id, bytes }, index) => {
+      const node = nodes[index] ?? nodes[0];
+      if (node === undefined) throw new RangeError("a stripe has at least one chunk");
+      context.pool.link(node).wake("serve"); // It starts while the client still sends.
+      return { index, id, bytes, node, attempt: 0, upload: null, received: 0, movedAt, state: "pending", instance: null };
+    });
+    this.#tick();
+  }
+
+  /** Enough chunks are confirmed; what is still under way may yet come. */
+  get isStored(): boolean {
+    return this.#isStored;
+  }
+
+  /** Still true at the moment of the commit: chunks confirmed before may have been lost since. */
+  isWhole(): boolean {
+    return this.places().filter((place) => place.instance !== null).length >= this.#order.code.dataChunks;
+  }
+
+  /** Where its chunks lie. */
+  places(): ChunkPlace[] {
+    return this.#chunks.map(({ node, instance, id }) => {
+      const record = this.#context.pool.spaces[node]?.chunks.get(chunkName(id));
+      // Confirmed by an instance that is gone by now: missing.
+      const isHeld = instance !== null && record?.instance === instance && !this.#isGone(node, instance);
+      return { node, instance: isHeld ? instance : null };
+    });
+  }
+
+  onChunk(message: MessageOf<"putChunk">): void {
+    const chunk = this.#chunks[message.index];
+    if (chunk === undefined || chunk.state !== "pending" || chunk.attempt !== message.attempt || chunk.upload !== null) return;
+    if (message.bytes !== chunk.bytes) return this.#owner.onFailed("ICACHE_INVALID", `chunk ${message.index} should have ${chunk.bytes} bytes, not ${message.bytes}`);
+    const { digestLow, digestHigh } = message;
+    const order = { id: chunk.id, bytes: chunk.bytes, digestLow, digestHigh, purpose: "serve" } as const;
+    const { pool } = this.#context;
+    chunk.movedAt = this.#context.clock.now();
+    chunk.upload = new ChunkUpload(order, pool.link(chunk.node), this, (link) => pool.sendDrops(link));
+  }
+
+  bodyPlace(message: MessageOf<"data">, bytes: number): Uint8Array | null {
+    const chunk = this.#chunks[message.index];
+    if (chunk?.upload == null || chunk.attempt !== message.attempt || chunk.received !== message.offset) return null;
+    return chunk.received + bytes > chunk.bytes ? null : this.#context.parts.take(bytes);
+  }
+
+  onData(message: MessageOf<"data">, body: Uint8Array | null): void {
+    const chunk = this.#chunks[message.index];
+    if (body === null || chunk?.upload == null || chunk.attempt !== message.attempt || chunk.received !== message.offset) return;
+    chunk.received += body.length;
+    chunk.movedAt = this.#context.clock.now();
+    chunk.upload.feed(new Part(this.#context.parts, body, message.offset));
+  }
+
+  onForwarded(upload: ChunkUpload, bytes: number): void {
+    const chunk = this.#chunkOf(upload);
+    if (chunk === undefined) return;
+    chunk.movedAt = this.#context.clock.now();
+    // The initial credit covers the rest: no need to grant more than the chunk has.
+    if (chunk.received + CREDIT_BYTES_INITIAL - bytes >= chunk.bytes) return;
+    this.#channel.send({ kind: "credit", stripe: this.stripe, index: chunk.index, bytes });
+  }
+
+  onStored(upload: ChunkUpload, instance: InstanceId): void {
+    const chunk = this.#chunkOf(upload);
+    if (chunk === undefined) return;
+    chunk.state = "stored";
+    chunk.instance = instance;
+    chunk.upload = null;
+    this.#context.pool.spaces[chunk.node]?.confirm(chunk.id, instance);
+    this.#judge();
+  }
+
+  onUploadFailed(upload: ChunkUpload, reason: ExchangeEnd | "full" | "corrupt"): void {
+    const chunk = this.#chunkOf(upload);
+    if (chunk === undefined) return;
+    chunk.upload = null;
+    // The same node once more when only its invocation ended, or the bytes were damaged on the way.
+    this.#retry(chunk, (reason === "interrupted" || reason === "corrupt") && chunk.attempt === 0);
+  }
+
+  /** Ends what is under way. Without a commit everything that was stored is dropped again. */
+  close(isCommitted: boolean): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    for (const chunk of this.#chunks) {
+      chunk.upload?.cancel();
+      if (isCommitted && chunk.state === "stored") continue;
+      this.#release(chunk);
+    }
+  }
+
+  #retry(chunk: ChunkPut, onSameNode: boolean): void {
+    if (this.#isStored || this.#isClosed) return this.#fail(chunk);
+    chunk.attempt++;
+    chunk.received = 0;
+    chunk.movedAt = this.#context.clock.now();
+    if (chunk.attempt >= ATTEMPTS_MAX) return this.#fail(chunk);
+    if (!onSameNode) {
+      const others = new Set(this.#chunks.map((other) => other.node));
+      this.#release(chunk);
+      const [node] = this.#context.pool.reserve([{ id: chunk.id, bytes: chunk.bytes }], others) ?? [];
+      if (node === undefined) return this.#fail(chunk);
+      chunk.node = node;
+    }
+    this.#context.counters.resends++;
+    this.#context.pool.link(chunk.node).wake("serve");
+    this.#channel.send({ kind: "resend", stripe: this.stripe, index: chunk.index, attempt: chunk.attempt });
+  }
+
+  #fail(chunk: ChunkPut): void {
+    this.#release(chunk);
+    chunk.state = "failed";
+    this.#judge();
+  }
+
+  /** Frees the account of a chunk; the node is told to drop it, whether it has it or not. */
+  #release(chunk: ChunkPut): void {
+    this.#context.pool.spaces[chunk.node]?.release(chunk.id, true);
+    chunk.instance = null;
+  }
+
+  /** Are enough confirmed, or can there never be? */
+  #judge(): void {
+    if (this.#isStored || this.#isClosed) return;
+    const stored = this.#chunks.filter((chunk) => chunk.state === "stored").length;
+    const failed = this.#chunks.filter((chunk) => chunk.state === "failed").length;
+    const enough = quorum(this.#order.code);
+    const { clock, stragglerMs } = this.#context;
+    if (stored >= enough) this.#quorumSince ??= clock.now();
+    const isLate = this.#quorumSince !== null && clock.now() - this.#quorumSince >= stragglerMs;
+    if (stored === this.#chunks.length || (stored >= enough && (isLate || stored + failed === this.#chunks.length))) return this.#succeed();
+    if (this.#chunks.length - failed < enough) this.#owner.onFailed("ICACHE_UNREACHABLE", `only ${this.#chunks.length - failed} of ${this.#chunks.length} chunks of stripe ${this.stripe} found a function that takes them`);
+  }
+
+  #succeed(): void {
+    this.#isStored = true;
+    this.#timer?.cancel();
+    for (const chunk of this.#chunks) {
+      if (chunk.state !== "pending") continue;
+      chunk.upload?.cancel();
+      chunk.upload = null;
+      this.#release(chunk);
+      chunk.state = "failed";
+    }
+    this.#channel.send({ kind: "stripeStored", stripe: this.stripe });
+    this.#owner.onStored();
+  }
+
+  /** Looks after stragglers and stalls, four times per straggler deadline. */
+  #tick(): void {
+    const { clock, stragglerMs } = this.#context;
+    this.#timer = clock.setTimer(stragglerMs / 4, () => {
+      if (this.#isClosed || this.#isStored) return;
+      const now = clock.now();
+      for (const chunk of this.#chunks) {
+        // A chunk that waits for its client's bytes is not stalled by its node.
+        const isAtNode = chunk.upload !== null && (chunk.received === chunk.bytes || !chunk.upload.link.isAwake);
+        if (chunk.state !== "pending" || !isAtNode || now - chunk.movedAt < STALL_MS) continue;
+        chunk.upload?.cancel();
+        chunk.upload = null;
+        this.#retry(chunk, false);
+      }
+      this.#judge();
+      if (!this.#isStored && !this.#isClosed) this.#tick();
+    });
+  }
+
+  #chunkOf(upload: ChunkUpload): ChunkPut | undefined {
+    return this.#chunks.find((chunk) => chunk.upload === upload);
+  }
+
+  #isGone(node: NodeIndex, instance: InstanceId): boolean {
+    const { primary } = this.#context.pool.link(node);
+    return primary !== null && primary !== instance;
+  }
+}
