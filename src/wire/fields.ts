@@ -95,8 +95,10 @@ export class FieldCursor implements FieldReader {
 
   raw(count: number): Uint8Array {
     const at = this.#claim(count);
-    // Buffer's slice is a view: only Uint8Array's own is a copy.
-    return Uint8Array.prototype.slice.call(this.#bytes, at, at + count);
+    // Not `slice`: of a Buffer that would be a view, which keeps all of what was read.
+    const copy = new Uint8Array(count);
+    copy.set(this.#bytes.subarray(at, at + count));
+    return copy;
   }
 
   #claim(count: number): number {

@@ -112,21 +112,24 @@ class PairEnd implements Connection {
   #deliver(): void {
     this.#callSettled();
     if (this.#isOver) return;
+    const peer = this.#peer!;
+    const faults: unknown[] = [];
     for (const frame of this.#outbox.take(BATCH_BYTES)) {
       try {
-        this.#peer!.#receive(frame.content, frame.body);
-      } finally {
-        // Exactly once, whatever the receiver did with it.
-        this.#settle(frame.onSent);
+        peer.#receive(frame.content, frame.body);
+      } catch (error) {
+        // The peer has closed itself and ignores the rest of the batch, which counts as sent all the same.
+        faults.push(error);
       }
+      if (frame.onSent !== null) this.#settled.push(frame.onSent);
     }
     this.#callSettled();
     if (this.#outbox.queuedBytes > 0) this.#wake();
     else if (this.#closeReason !== null) {
-      const peer = this.#peer!;
       this.#end(this.#closeReason);
       peer.#end("closed by the other side");
     }
+    if (faults.length > 0) throw faults[0];
   }
 
   #callSettled(): void {
@@ -159,7 +162,9 @@ class PairEnd implements Connection {
   #end(reason: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    for (const frame of this.#outbox.take(Number.POSITIVE_INFINITY)) this.#settle(frame.onSent);
+    for (const { onSent } of this.#outbox.take(Number.POSITIVE_INFINITY)) {
+      if (onSent !== null) this.#settled.push(onSent);
+    }
     this.#callSettled();
     this.#handler?.onClose(this.#closeReason ?? reason);
   }

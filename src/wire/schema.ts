@@ -2,10 +2,21 @@
 // From one description come the TypeScript type, the encoder, the decoder and the protocol page.
 // It knows nothing of frames or sockets. Integers are little-endian; text is UTF-8.
 
+/** What a field may hold, for whoever makes values by the description: tests, above all. */
+export type FieldShape =
+  | { readonly kind: "integer"; readonly max: number }
+  | { readonly kind: "flag" }
+  | { readonly kind: "bytes"; readonly count: number }
+  | { readonly kind: "text"; readonly bytesMax: number }
+  | { readonly kind: "oneOf"; readonly words: readonly string[] }
+  | { readonly kind: "list"; readonly element: FieldShape; readonly countMax: number }
+  | { readonly kind: "struct"; readonly fields: { readonly [name: string]: FieldShape } };
+
 /** The type of one field: how long it may be, how it is written, how it is read. */
 export interface FieldType<Value> {
   /** For the protocol page: `u32`, `text ≤ 1024`. */
   readonly name: string;
+  readonly shape: FieldShape;
   write(writer: FieldWriter, value: Value): void;
   read(reader: FieldReader): Value;
 }
@@ -36,19 +47,31 @@ export class WireFault extends Error {
   override readonly name = "WireFault";
 }
 
-export const u8: FieldType<number> = { name: "u8", write: (w, v) => w.u8(v), read: (r) => r.u8() };
+/** An unsigned integer of one byte. */
+export const u8: FieldType<number> = {
+  name: "u8",
+  shape: { kind: "integer", max: 0xff },
+  write: (w, v) => w.u8(v),
+  read: (r) => r.u8(),
+};
+/** An unsigned integer of two bytes. */
 export const u16: FieldType<number> = {
   name: "u16",
+  shape: { kind: "integer", max: 0xffff },
   write: (w, v) => w.u16(v),
   read: (r) => r.u16(),
 };
+/** An unsigned integer of four bytes. */
 export const u32: FieldType<number> = {
   name: "u32",
+  shape: { kind: "integer", max: 0xffff_ffff },
   write: (w, v) => w.u32(v),
   read: (r) => r.u32(),
 };
+/** An unsigned integer of eight bytes, at most 2^53 - 1. */
 export const u53: FieldType<number> = {
   name: "u53",
+  shape: { kind: "integer", max: Number.MAX_SAFE_INTEGER },
   write: (w, v) => w.u53(v),
   read: (r) => r.u53(),
 };
@@ -56,6 +79,7 @@ export const u53: FieldType<number> = {
 /** One byte, 0 or 1; anything else is a fault. */
 export const flag: FieldType<boolean> = {
   name: "flag",
+  shape: { kind: "flag" },
   write: (writer, value) => writer.u8(value ? 1 : 0),
   read: (reader) => {
     const value = reader.u8();
@@ -68,6 +92,7 @@ export const flag: FieldType<boolean> = {
 export function bytes(count: number): FieldType<Uint8Array> {
   return {
     name: `bytes ${count}`,
+    shape: { kind: "bytes", count },
     write: (writer, value) => {
       if (value.length !== count)
         throw new RangeError(`expected ${count} bytes, got ${value.length}`);
@@ -84,6 +109,7 @@ const textDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export function text(bytesMax: number): FieldType<string> {
   return {
     name: `text ≤ ${bytesMax}`,
+    shape: { kind: "text", bytesMax },
     write: (writer, value) => {
       const encoded = textEncoder.encode(value);
       if (encoded.length > bytesMax)
@@ -110,6 +136,7 @@ export function oneOf<const Words extends readonly string[]>(
 ): FieldType<Words[number]> {
   return {
     name: words.join(" \\| "),
+    shape: { kind: "oneOf", words },
     write: (writer, value) => writer.u8(words.indexOf(value)),
     read: (reader) => {
       const word = words[reader.u8()];
@@ -126,6 +153,7 @@ export function listOf<Value>(
 ): FieldType<readonly Value[]> {
   return {
     name: `list ≤ ${countMax} of (${element.name})`,
+    shape: { kind: "list", element: element.shape, countMax },
     write: (writer, values) => {
       if (values.length > countMax)
         throw new RangeError(`${values.length} elements, limit ${countMax}`);
@@ -155,6 +183,10 @@ export function struct<F extends { readonly [name: string]: FieldType<unknown> }
   const entries = Object.entries(fields) as unknown as [string, FieldType<unknown>][];
   return {
     name: entries.map(([name, type]) => `${name}: ${type.name}`).join(", "),
+    shape: {
+      kind: "struct",
+      fields: Object.fromEntries(entries.map(([name, type]) => [name, type.shape])),
+    },
     write: (writer, value) => {
       for (const [name, type] of entries)
         type.write(writer, (value as { [name: string]: unknown })[name]);
