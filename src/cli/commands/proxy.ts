@@ -1,0 +1,40 @@
+// `proxy`: the proxy with its doors, and its functions at a Lambda service elsewhere, which it deploys first.
+// With --state it may be killed and started again: the objects are still there.
+
+import type { CommandContext } from "../context.ts";
+import { CommandError, type ExitName } from "../exit-codes.ts";
+import { pasteLines } from "../paste-lines.ts";
+import { leaveNote, runFolder } from "../run-files.ts";
+import { poolOptions, serveUntilStopped, starting } from "../serving.ts";
+
+/** Deploys what is missing, starts the proxy, and serves until a signal. */
+export async function run(context: CommandContext): Promise<ExitName> {
+  const { settings, terminal, composition, environment } = context;
+  if (settings.lambda === "") {
+    throw new CommandError(
+      "usage",
+      "name the Lambda service with --lambda URL (see `infinicache lambda-service`)",
+    );
+  }
+  const options = poolOptions(settings, settings.memoryMb);
+  const pool = await starting(() => composition.startPool(options, settings.lambda));
+  const { addresses } = pool;
+  const forget = leaveNote(runFolder(environment), {
+    command: "proxy",
+    pool: settings.pool,
+    addresses,
+  });
+  try {
+    if (terminal.isJson) terminal.out(JSON.stringify({ ready: true, ...addresses }));
+    else {
+      terminal.out(`The proxy is up with ${settings.nodes} functions at ${settings.lambda}.\n`);
+      for (const line of pasteLines(addresses, "photo", "photo.jpg")) terminal.out(`  ${line}`);
+      if (settings.state === "none") {
+        terminal.out("\nWithout --state DIR everything is forgotten when it ends.");
+      }
+    }
+    return await serveUntilStopped(context, pool);
+  } finally {
+    forget();
+  }
+}

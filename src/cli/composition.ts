@@ -1,0 +1,79 @@
+// What the commands need from the rest of the system, as an interface: the composition roots of src/entry hand it
+// in, each part loaded only when a command asks for it. Types only.
+
+import type { Cache } from "../client/api.ts";
+import type { CodeRule } from "../core/code.ts";
+import type { BillingPolicySpec } from "../core/invocation.ts";
+import type { ProxyStatus } from "../core/status.ts";
+
+/** The addresses of a running pool, as `up --json` prints them. */
+export interface Addresses {
+  /** host:port for clients. */
+  readonly client: string;
+  /** host:port that functions dial. */
+  readonly functions: string;
+  /** URL of the Lambda service. */
+  readonly lambda: string;
+  readonly resp: string;
+  /** URL of the HTTP door. */
+  readonly http: string;
+}
+
+/** Options of a local Lambda service. */
+export interface LambdaOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly seed: number;
+  readonly reclaim: "none" | "idle" | "poisson";
+  readonly freeze: "stop" | "forwarder";
+}
+
+/** Options of a pool: its proxy, its functions at a Lambda service, and its doors. */
+export interface PoolOptions {
+  readonly host: string;
+  /** Clients; functions, RESP and HTTP take the next three. 0: any free ones. */
+  readonly port: number;
+  readonly pool: string;
+  readonly nodes: number;
+  readonly memoryMb: number;
+  /** Absent: the default rules. */
+  readonly codeRules?: readonly CodeRule[];
+  /** Null: the table is kept in memory only. */
+  readonly stateDir: string | null;
+  /** Hex; empty: drawn at random, and kept in the state folder when there is one. */
+  readonly secretHex: string;
+  readonly policy: BillingPolicySpec;
+  readonly warmUpIntervalMs: number;
+  readonly pricing: "x86" | "arm";
+  /** host:port that functions dial instead of the listener's. */
+  readonly advertise?: string;
+}
+
+/** A local Lambda service that runs. */
+export interface RunningLambda {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** A pool that runs: every function has said hello once. */
+export interface RunningPool {
+  readonly addresses: Addresses;
+  /** A client in this process, without a socket between. Closing the pool closes it. */
+  readonly cache: Cache;
+  status(): ProxyStatus;
+  /** Stops taking work, lets what is under way finish, then ends everything it started. */
+  close(): Promise<void>;
+}
+
+/** The roots, as src/entry provides them. */
+export interface Composition {
+  connect(url: string): Promise<Cache>;
+  startLambda(options: LambdaOptions): Promise<RunningLambda>;
+  /** The proxy and its doors, with functions at the Lambda service `lambdaUrl`. */
+  startPool(options: PoolOptions, lambdaUrl: string): Promise<RunningPool>;
+  /** All of it in this process. */
+  startLocal(
+    options: PoolOptions & Pick<LambdaOptions, "seed" | "reclaim" | "freeze">,
+  ): Promise<RunningPool>;
+}

@@ -1,0 +1,71 @@
+// Starts a serving command again in the background and waits until it says that it is ready. The background
+// process writes its notes to a log file; it is stopped with `down`. Secrets go through its environment only.
+
+import { spawn } from "node:child_process";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { CommandContext } from "./context.ts";
+import { CommandError, EXIT_CODES, type ExitName } from "./exit-codes.ts";
+import { runFolder } from "./run-files.ts";
+import { environmentName, POOL_SETTINGS, SERVICE_SETTINGS, settingOf } from "./settings.ts";
+
+/** As many lines of the log as say why it did not start. */
+const LOG_LINES_SHOWN = 20;
+
+/** Runs `up` in the background with the settings of this one. */
+export async function detach(context: CommandContext): Promise<ExitName> {
+  const { terminal, environment, settings } = context;
+  const folder = runFolder(environment);
+  const logPath = join(folder, `up-${process.pid}.log`);
+  const log = openSync(logPath, "a", 0o600);
+  const args = [...process.execArgv, process.argv[1] ?? "", "up", "--json", ...flagsOf(context)];
+  const child = spawn(process.execPath, args, {
+    detached: true,
+    stdio: ["ignore", "pipe", log],
+    env: { ...environment, [environmentName("secret")]: settings.secret },
+  });
+  closeSync(log);
+  const line = await firstLine(child);
+  if (line === null) {
+    const lines = readFileSync(logPath, "utf8").trimEnd().split("\n").slice(-LOG_LINES_SHOWN);
+    const exit = exitNamed(child.exitCode);
+    throw new CommandError(exit, lines.join("\n").replaceAll(/^infinicache: /gm, ""));
+  }
+  child.unref();
+  child.stdout?.destroy();
+  const ready: { readonly client: string } = JSON.parse(line);
+  if (terminal.isJson) terminal.out(line);
+  else {
+    const port = ready.client.slice(ready.client.lastIndexOf(":") + 1);
+    terminal.out(`running at ${ready.client} as pid ${child.pid}; notes go to ${logPath}`);
+    terminal.out(`stop it with: npx infinicache down --port ${port}`);
+  }
+  return "ok";
+}
+
+function flagsOf({ settings }: CommandContext): string[] {
+  return [...POOL_SETTINGS, ...SERVICE_SETTINGS].flatMap((name) => {
+    const { flag, isSecret, byDefault } = settingOf(name);
+    const isGiven = isSecret !== true && settings[name] !== byDefault;
+    return isGiven ? [`--${flag}=${settings[name]}`] : [];
+  });
+}
+
+/** The first line on standard output; null when the process ended without one. */
+function firstLine(child: ReturnType<typeof spawn>): Promise<string | null> {
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", () => resolve(null));
+    if (child.stdout !== null) {
+      createInterface({ input: child.stdout }).once("line", (line) => {
+        resolve(line.includes('"ready":true') ? line : null);
+      });
+    }
+  });
+}
+
+function exitNamed(code: number | null): ExitName {
+  const names = Object.keys(EXIT_CODES) as ExitName[];
+  return names.find((name) => EXIT_CODES[name].code === code) ?? "internal";
+}

@@ -1,0 +1,68 @@
+// How the command ends, as numbers that scripts can rely on, and which error leads to which.
+// The table is printed by `infinicache help exit-codes` and stands in docs/commands.md.
+
+import { CacheError, type ErrorCode } from "../core/errors.ts";
+
+/** Every exit code, with what it means. */
+export const EXIT_CODES = {
+  ok: { code: 0, meaning: "it did what was asked" },
+  absent: { code: 1, meaning: "the object is not there (a miss), or there was nothing to act on" },
+  usage: { code: 2, meaning: "the command, a setting or an argument is wrong; nothing was done" },
+  unreachable: { code: 3, meaning: "no proxy or service answers at the address" },
+  refused: {
+    code: 4,
+    meaning: "refused: no room, too large, it exists already, not allowed, or a port is taken",
+  },
+  deadline: { code: 5, meaning: "not done by the deadline, or the outcome is unknown" },
+  input: { code: 6, meaning: "a local file cannot be read or written" },
+  different: { code: 7, meaning: "bytes came back other than they were stored" },
+  internal: { code: 70, meaning: "a fault of ours; please report it" },
+  interrupted: { code: 130, meaning: "interrupted by a signal before it was done" },
+} as const;
+
+/** The name of an exit code. */
+export type ExitName = keyof typeof EXIT_CODES;
+
+/** A command cannot go on; `exit` says how the process ends, `message` is for people. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+  readonly exit: ExitName;
+
+  constructor(exit: ExitName, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.exit = exit;
+  }
+}
+
+const BY_CACHE_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
+  ICACHE_INVALID: "usage",
+  ICACHE_PROTOCOL: "unreachable",
+  ICACHE_UNREACHABLE: "unreachable",
+  ICACHE_DEADLINE: "deadline",
+  ICACHE_ABORTED: "interrupted",
+  ICACHE_CLOSED: "unreachable",
+  ICACHE_POOL_FULL: "refused",
+  ICACHE_TOO_LARGE: "refused",
+  ICACHE_EXISTS: "refused",
+  ICACHE_AUTH: "refused",
+  ICACHE_DENIED: "refused",
+  ICACHE_OVERLOADED: "refused",
+  ICACHE_SLOW_READER: "deadline",
+  ICACHE_OUTCOME_UNKNOWN: "deadline",
+  ICACHE_INTERNAL: "internal",
+};
+
+/** How the process ends after this error. */
+export function exitOf(error: unknown): ExitName {
+  if (error instanceof CommandError) return error.exit;
+  if (error instanceof CacheError) return BY_CACHE_ERROR[error.code];
+  if (isFileError(error)) return "input";
+  return "internal";
+}
+
+/** An error of the file system, which is the user's to mend. */
+function isFileError(error: unknown): boolean {
+  if (!(error instanceof Error) || !("code" in error)) return false;
+  const codes = ["ENOENT", "EACCES", "EPERM", "EISDIR", "ENOTDIR", "ENOSPC", "EROFS", "EDQUOT"];
+  return codes.includes(String(error.code));
+}

@@ -1,0 +1,74 @@
+// Names the process that listens on a port, for the error that says the port is taken. Best effort: it looks
+// into /proc on Linux and asks lsof elsewhere, and it never fails; then the holder is just not named.
+
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+/** A process that listens. */
+export interface PortHolder {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** The listener on a TCP port of this machine, or null when it cannot be found out. */
+export function findPortHolder(port: number): PortHolder | null {
+  return process.platform === "linux" ? (findInProc(port) ?? askLsof(port)) : askLsof(port);
+}
+
+/** `pid 123 (redis-server *:6370)`. */
+export function describeHolder(holder: PortHolder): string {
+  return `pid ${holder.pid} (${holder.command.slice(0, 100)})`;
+}
+
+const LISTENING = "0A";
+
+function findInProc(port: number): PortHolder | null {
+  const sockets = new Set([
+    ...inodesOf("/proc/net/tcp", port),
+    ...inodesOf("/proc/net/tcp6", port),
+  ]);
+  if (sockets.size === 0) return null;
+  for (const entry of quietly(() => readdirSync("/proc"), [])) {
+    if (!/^\d+$/.test(entry)) continue;
+    for (const descriptor of quietly(() => readdirSync(`/proc/${entry}/fd`), [])) {
+      const target = quietly(() => readlinkSync(`/proc/${entry}/fd/${descriptor}`), "");
+      const inode = /^socket:\[(\d+)\]$/.exec(target)?.[1];
+      if (inode !== undefined && sockets.has(inode)) {
+        return { pid: Number(entry), command: commandOf(Number(entry)) };
+      }
+    }
+  }
+  return null;
+}
+
+function inodesOf(table: string, port: number): string[] {
+  const rows = quietly(() => readFileSync(table, "utf8"), "")
+    .split("\n")
+    .slice(1);
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  return rows.flatMap((text) => {
+    const [, local, , state, , , , , , inode] = text.trim().split(/\s+/);
+    return local?.endsWith(`:${hex}`) === true && state === LISTENING && inode ? [inode] : [];
+  });
+}
+
+function commandOf(pid: number): string {
+  const line = quietly(() => readFileSync(`/proc/${pid}/cmdline`, "utf8"), "");
+  return line.replaceAll("\0", " ").trim() || "unknown command";
+}
+
+function askLsof(port: number): PortHolder | null {
+  const args = ["-nP", `-iTCP:${port}`, "-sTCP:LISTEN", "-Fpc"];
+  const { stdout } = spawnSync("lsof", args, { encoding: "utf8", timeout: 2_000 });
+  const pid = /^p(\d+)$/m.exec(stdout ?? "")?.[1];
+  if (pid === undefined) return null;
+  return { pid: Number(pid), command: /^c(.+)$/m.exec(stdout)?.[1] ?? "unknown command" };
+}
+
+function quietly<Value>(read: () => Value, otherwise: Value): Value {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
+}

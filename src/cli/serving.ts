@@ -1,0 +1,123 @@
+// What the commands that serve have in common: options from settings, memory within what the machine has, errors
+// of starting said in words, and the way from a signal to an orderly end.
+
+import { type CodeRule, parseCode } from "../core/code.ts";
+import type { Clock } from "../core/ports.ts";
+import type { PoolOptions } from "./composition.ts";
+import type { CommandContext } from "./context.ts";
+import { CommandError, type ExitName } from "./exit-codes.ts";
+import { describeHolder, findPortHolder } from "./port-holder.ts";
+import type { Settings } from "./settings.ts";
+import { formatBytes } from "./units.ts";
+
+/** All functions together may take this share of the memory that is free: the rest is for transfers and others. */
+const MEMORY_SHARE_MAX = 0.6;
+/** The least a function can have, here as on AWS. */
+const NODE_MEMORY_MB_MIN = 128;
+const MEGABYTE = 1_048_576;
+/** An orderly end takes a second or two; after this long something hangs, and the process ends anyway. */
+const CLOSE_MS_MAX = 15_000;
+/** The paper's billing cycle. */
+const CYCLE_MS = 100;
+
+/** The options of a pool as the settings say. */
+export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
+  const codeRules = codeRulesOf(settings);
+  return {
+    host: settings.host,
+    port: settings.port,
+    pool: settings.pool,
+    nodes: settings.nodes,
+    memoryMb,
+    ...(codeRules === null ? {} : { codeRules }),
+    stateDir: settings.state === "none" ? null : settings.state,
+    secretHex: settings.secret,
+    policy:
+      settings.billing === "linger"
+        ? { kind: "linger", lingerMs: settings.lingerMs }
+        : { kind: "cycle", cycleMs: CYCLE_MS },
+    warmUpIntervalMs: settings.warmUpIntervalMs,
+    pricing: settings.pricing,
+    ...(settings.advertise === "" ? {} : { advertise: settings.advertise }),
+  };
+}
+
+function codeRulesOf(settings: Settings): readonly CodeRule[] | null {
+  const code = settings.code === "auto" ? null : parseCode(settings.code);
+  // The configuration has refused what cannot be parsed.
+  if (code === null || typeof code === "string") return null;
+  return [{ bytesBelow: Number.POSITIVE_INFINITY, code }];
+}
+
+/** Each function's memory so that all fit; `note` says so when it is less than was asked for. */
+export function fitMemory(
+  settings: Pick<Settings, "nodes" | "memoryMb">,
+  freeBytes: number,
+): { readonly memoryMb: number; readonly note: string | null } {
+  const { nodes, memoryMb } = settings;
+  const fittingMb = Math.floor((freeBytes * MEMORY_SHARE_MAX) / MEGABYTE / nodes);
+  if (fittingMb >= memoryMb) return { memoryMb, note: null };
+  const free = formatBytes(freeBytes);
+  if (fittingMb < NODE_MEMORY_MB_MIN) {
+    const most = Math.floor((freeBytes * MEMORY_SHARE_MAX) / MEGABYTE / NODE_MEMORY_MB_MIN);
+    throw new CommandError(
+      "refused",
+      `${nodes} functions of ${NODE_MEMORY_MB_MIN} MB do not fit into 60 % of the ${free} that are free; --nodes ${most} would`,
+    );
+  }
+  const note = `each function gets ${fittingMb} MB, not ${memoryMb}: all ${nodes} together may take 60 % of the ${free} that are free`;
+  return { memoryMb: fittingMb, note };
+}
+
+/** Runs `start`; a taken port becomes an error that names its holder. */
+export async function starting<Running>(start: () => Promise<Running>): Promise<Running> {
+  try {
+    return await start();
+  } catch (error) {
+    const port = busyPort(error);
+    if (port === null) throw error;
+    const holder = findPortHolder(port);
+    const by = holder === null ? "another process" : describeHolder(holder);
+    throw new CommandError(
+      "refused",
+      `port ${port} is taken by ${by}\nchoose others with --port P (P to P+4 are used; 0: any free ones)`,
+      { cause: error },
+    );
+  }
+}
+
+/** The port of an EADDRINUSE anywhere in the chain of causes. */
+function busyPort(error: unknown): number | null {
+  for (let each = error; each instanceof Error; each = each.cause) {
+    if ("code" in each && each.code === "EADDRINUSE" && "port" in each) return Number(each.port);
+  }
+  return null;
+}
+
+/** Waits for the signal to stop, then closes in order. */
+export async function serveUntilStopped(
+  context: CommandContext,
+  running: { close(): Promise<void> },
+): Promise<ExitName> {
+  const { signal, terminal, clock } = context;
+  if (!signal.aborted) {
+    await new Promise<void>((stop) => {
+      signal.addEventListener("abort", () => stop(), { once: true });
+    });
+  }
+  terminal.note("stopping: finishing what is under way");
+  const isClosed = await Promise.race([
+    running.close().then(() => true),
+    later(clock, CLOSE_MS_MAX),
+  ]);
+  if (isClosed === true) return "ok";
+  terminal.note(`not everything ended within ${CLOSE_MS_MAX / 1_000} s; ending anyway`);
+  return "internal";
+}
+
+/** Resolves after a while; the timer does not keep the process from ending. */
+export function later(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.setTimer(delayMs, resolve);
+  });
+}

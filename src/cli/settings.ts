@@ -1,0 +1,249 @@
+// Every setting of the command line, once: its name, flag, environment variable, schema, default and meaning.
+// Help texts, the file's JSON Schema and docs/configuration.md are made from this table.
+// It reads nothing itself; configuration.ts does.
+
+import { z } from "zod";
+import { parseCode } from "../core/code.ts";
+
+/** How text from a flag or the environment becomes a value before the schema sees it. */
+export type TextKind = "text" | "integer" | "number" | "duration";
+
+/** One row of the table. */
+export interface Setting<Value> {
+  readonly flag: string;
+  /** What stands after the flag in help. */
+  readonly argument: string;
+  readonly kind: TextKind;
+  readonly schema: z.ZodType<Value>;
+  readonly byDefault: Value;
+  readonly summary: string;
+  /** Secrets have no flag: arguments of a process can be read by everybody on the machine. */
+  readonly isSecret?: boolean;
+}
+
+function row<Value>(setting: Setting<Value>): Setting<Value> {
+  return setting;
+}
+
+const port = z.int().min(0).max(65_531);
+const hostPort = z
+  .string()
+  .regex(/^[^\s/:]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i, "must be host:port");
+const code = z.string().refine((text) => text === "auto" || typeof parseCode(text) === "object", {
+  error: "must be auto, or d+p such as 10+2",
+});
+
+/** All settings by name; the name is also the key in the configuration file. */
+export const SETTINGS = {
+  url: row<string>({
+    flag: "url",
+    argument: "HOST:PORT",
+    kind: "text",
+    schema: hostPort,
+    byDefault: "127.0.0.1:6370",
+    summary: "address of the proxy to talk to",
+  }),
+  deadlineMs: row<number>({
+    flag: "deadline",
+    argument: "TIME",
+    kind: "duration",
+    schema: z.int().min(0).max(86_400_000),
+    byDefault: 0,
+    summary: "how long an operation may take; 0: a minute, and more for large objects",
+  }),
+  host: row<string>({
+    flag: "host",
+    argument: "ADDRESS",
+    kind: "text",
+    schema: z.string().min(1),
+    byDefault: "127.0.0.1",
+    summary: "address to listen on; there is no authentication yet, so keep it a private one",
+  }),
+  port: row<number>({
+    flag: "port",
+    argument: "PORT",
+    kind: "integer",
+    schema: port,
+    byDefault: 6370,
+    summary:
+      "clients; functions, RESP, HTTP and the Lambda service take the four ports after it (0: any free ones)",
+  }),
+  nodes: row<number>({
+    flag: "nodes",
+    argument: "COUNT",
+    kind: "integer",
+    schema: z.int().min(1).max(1_000),
+    byDefault: 24,
+    summary: "functions in the pool",
+  }),
+  memoryMb: row<number>({
+    flag: "memory",
+    argument: "MB",
+    kind: "integer",
+    schema: z.int().min(128).max(10_240),
+    byDefault: 512,
+    summary: "memory of each function; `up` lowers it so that all take 60 % of free memory at most",
+  }),
+  code: row<string>({
+    flag: "code",
+    argument: "D+P",
+    kind: "text",
+    schema: code,
+    byDefault: "auto",
+    summary: "data and parity chunks of each stripe; auto: by size (1+2, 4+2, 10+2)",
+  }),
+  pool: row<string>({
+    flag: "pool",
+    argument: "NAME",
+    kind: "text",
+    schema: z
+      .string()
+      .regex(/^[a-zA-Z0-9][a-zA-Z0-9_-]{0,39}$/, "must be 1 to 40 letters, digits, - or _"),
+    byDefault: "infinicache",
+    summary: "name of the pool; its functions are NAME-0, NAME-1, …",
+  }),
+  state: row<string>({
+    flag: "state",
+    argument: "DIR",
+    kind: "text",
+    schema: z.string().min(1),
+    byDefault: "none",
+    summary: "folder that keeps the object table over restarts of the proxy; none: memory only",
+  }),
+  seed: row<number>({
+    flag: "seed",
+    argument: "NUMBER",
+    kind: "integer",
+    schema: z.int().min(0).max(4_294_967_295),
+    byDefault: 1,
+    summary: "seed of the local service's choices (who is reclaimed, who answers)",
+  }),
+  reclaim: row<"none" | "idle" | "poisson">({
+    flag: "reclaim",
+    argument: "MODEL",
+    kind: "text",
+    schema: z.enum(["none", "idle", "poisson"]),
+    byDefault: "none",
+    summary:
+      "how the local service takes functions back: none, idle (halving every 380 s), poisson",
+  }),
+  freeze: row<"stop" | "forwarder">({
+    flag: "freeze",
+    argument: "MODE",
+    kind: "text",
+    schema: z.enum(["stop", "forwarder"]),
+    byDefault: "stop",
+    summary:
+      "how the local service freezes: stop the process, or its network traffic as well (forwarder)",
+  }),
+  billing: row<"linger" | "cycle">({
+    flag: "billing",
+    argument: "POLICY",
+    kind: "text",
+    schema: z.enum(["linger", "cycle"]),
+    byDefault: "linger",
+    summary:
+      "how long functions stay awake: linger (for 1 ms billing) or cycle (the paper's 100 ms)",
+  }),
+  lingerMs: row<number>({
+    flag: "linger",
+    argument: "TIME",
+    kind: "duration",
+    schema: z.int().min(0).max(30_000),
+    byDefault: 10,
+    summary: "how long an idle function waits for more work under the policy linger",
+  }),
+  warmUpIntervalMs: row<number>({
+    flag: "warm-up",
+    argument: "TIME",
+    kind: "duration",
+    schema: z.int().min(0).max(3_600_000),
+    byDefault: 60_000,
+    summary: "how often a function that holds data is invoked to keep it; 0: never",
+  }),
+  pricing: row<"x86" | "arm">({
+    flag: "pricing",
+    argument: "TABLE",
+    kind: "text",
+    schema: z.enum(["x86", "arm"]),
+    byDefault: "x86",
+    summary: "the price table that costs are shown in",
+  }),
+  lambda: row<string>({
+    flag: "lambda",
+    argument: "URL",
+    kind: "text",
+    schema: z.url({ protocol: /^https?$/ }).or(z.literal("")),
+    byDefault: "",
+    summary: "address of the Lambda service; empty: the one that runs beside the proxy",
+  }),
+  advertise: row<string>({
+    flag: "advertise",
+    argument: "HOST:PORT",
+    kind: "text",
+    schema: hostPort.or(z.literal("")),
+    byDefault: "",
+    summary: "where functions reach the proxy, when that is not where it listens",
+  }),
+  secret: row<string>({
+    flag: "secret",
+    argument: "HEX",
+    kind: "text",
+    schema: z
+      .string()
+      .regex(/^([0-9a-f]{2}){16,64}$/i, "must be 16 to 64 bytes in hex")
+      .or(z.literal("")),
+    byDefault: "",
+    summary: "the pool's secret in hex; empty: drawn at random, and kept in the state folder",
+    isSecret: true,
+  }),
+} as const;
+
+/** The name of a setting. */
+export type SettingName = keyof typeof SETTINGS;
+
+/** All settings with their values. */
+export type Settings = {
+  readonly [Name in SettingName]: (typeof SETTINGS)[Name] extends Setting<infer Value>
+    ? Value
+    : never;
+};
+
+/** All names, in the order of the table. */
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];
+
+/** The setting's row, whatever its value's type. */
+export function settingOf(name: SettingName): Setting<unknown> {
+  return SETTINGS[name];
+}
+
+/** `INFINICACHE_WARM_UP` for `--warm-up`. */
+export function environmentName(name: SettingName): string {
+  return `INFINICACHE_${SETTINGS[name].flag.replaceAll("-", "_").toUpperCase()}`;
+}
+
+/** The JSON Schema of the configuration file. */
+export function configurationSchema(): Record<string, unknown> {
+  const properties: Record<string, unknown> = { $schema: { type: "string" } };
+  for (const name of SETTING_NAMES) {
+    const { schema, summary, byDefault } = settingOf(name);
+    const { $schema: _, ...type } = z.toJSONSchema(schema);
+    properties[name] = { description: summary, default: byDefault, ...type };
+  }
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "infinicache.config.json",
+    type: "object",
+    properties,
+    additionalProperties: false,
+  };
+}
+
+/** What a pool is made by: its proxy, functions and doors. */
+export const POOL_SETTINGS: readonly SettingName[] = [
+  ...(["host", "port", "nodes", "memoryMb", "code", "pool", "state", "secret"] as const),
+  ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
+];
+
+/** What the local Lambda service is made by, beside host and port. */
+export const SERVICE_SETTINGS: readonly SettingName[] = ["seed", "reclaim", "freeze"];

@@ -1,0 +1,74 @@
+// The state of a pool as text for people: what `status` and the demo print. Pure.
+
+import type { ProxyStatus } from "../core/status.ts";
+import { formatTable } from "./terminal.ts";
+import { formatBytes, formatDollars, formatMs } from "./units.ts";
+
+/** The whole report, line by line. */
+export function statusLines(status: ProxyStatus): string[] {
+  const { nodes, counters } = status;
+  const states = Object.entries(nodes.byState)
+    .filter(([, count]) => count > 0)
+    .map(([state, count]) => `${count} ${state}`);
+  const misses =
+    counters.missesAbsent +
+    counters.missesExpired +
+    counters.missesLost +
+    counters.missesUnreachable;
+  const share =
+    counters.gets === 0 ? "" : ` (${((100 * counters.hits) / counters.gets).toFixed(1)} %)`;
+  return [
+    `pool       ${status.pool}, generation ${status.generation}, term ${status.term}, up ${formatMs(status.uptimeMs)}`,
+    `nodes      ${nodes.count}: ${states.join(", ") || "none invoked yet"}`,
+    `objects    ${status.objects}, ${formatBytes(status.objectBytes)} (${formatBytes(status.chunkBytes)} with parity, of ${formatBytes(status.capacityBytes)})`,
+    `reads      ${counters.gets}: ${counters.hits} hits${share}, ${misses} misses (${missText(status)})`,
+    `writes     ${counters.puts}: ${counters.putsFailed} failed; ${counters.removes} deletes, ${counters.evictions} evictions, ${counters.expirations} expired`,
+    `instances  ${counters.instancesSeen} seen, ${counters.instancesLost} lost; ${counters.repairs} chunks repaired`,
+    `clients    ${status.clients} connected`,
+  ];
+}
+
+function missText({ counters }: ProxyStatus): string {
+  const parts = [
+    [counters.missesAbsent, "absent"],
+    [counters.missesExpired, "expired"],
+    [counters.missesLost, "lost"],
+    [counters.missesUnreachable, "unreachable"],
+  ] as const;
+  return parts.map(([count, name]) => `${count} ${name}`).join(", ");
+}
+
+/** Invocations and money by purpose, with the sum. */
+export function costTable(status: ProxyStatus): string {
+  const { byPurpose, total } = status.cost;
+  const rows = Object.entries(byPurpose)
+    .filter(([, cost]) => cost.invocations > 0)
+    .concat([["total", total]]);
+  return formatTable(
+    ["purpose", "invocations", "billed", "GB-seconds", "money"],
+    rows.map(([name, cost]) => [
+      name,
+      String(cost.invocations),
+      formatMs(cost.billedMs),
+      cost.gbSeconds.toFixed(3),
+      formatDollars(cost.dollars),
+    ]),
+    [1, 2, 3, 4],
+  );
+}
+
+/** A row for each node. */
+export function nodeTable(status: ProxyStatus): string {
+  return formatTable(
+    ["node", "state", "instance", "chunks", "used", "budget"],
+    status.nodes.rows.map((row) => [
+      String(row.node),
+      row.state,
+      row.instance?.slice(0, 8) ?? "-",
+      String(row.chunks),
+      formatBytes(row.usedBytes),
+      formatBytes(row.budgetBytes),
+    ]),
+    [0, 3, 4, 5],
+  );
+}
