@@ -28,6 +28,8 @@ export class Forwarder {
   readonly #lanes = new Set<Lane>();
   readonly #sockets = new Set<Socket>();
   readonly #buckets: { readonly out: ByteBucket; readonly in: ByteBucket };
+  /** Ends of connections that came while nothing may pass; performed at the thaw. */
+  readonly #endings: (() => void)[] = [];
   #isFrozen = false;
   #isClosed = false;
 
@@ -64,7 +66,9 @@ export class Forwarder {
 
   /** Goes on with what has come in meanwhile. */
   thaw(): void {
+    if (this.#isClosed) return;
     this.#isFrozen = false;
+    for (const act of this.#endings.splice(0)) act();
     for (const lane of this.#lanes) this.#resume(lane);
   }
 
@@ -117,9 +121,9 @@ export class Forwarder {
   #connect(near: Socket, host: string, port: number, rest: Buffer): void {
     const far = connect({ host, port, noDelay: true, allowHalfOpen: true });
     this.#track(far);
-    // Until both ends stand, the end of one is the end of the other.
-    near.once("close", () => this.#endOther(far));
-    far.once("close", () => this.#endOther(near));
+    // Whichever end is gone for good takes the other with it.
+    near.once("close", () => this.#end(() => far.destroySoon()));
+    far.once("close", () => this.#end(() => near.destroySoon()));
     far.once("connect", () => {
       near.write("OK\n");
       if (rest.length > 0) near.unshift(rest);
@@ -128,9 +132,10 @@ export class Forwarder {
     });
   }
 
-  #endOther(other: Socket): void {
-    if (this.#isClosed && !this.#isFrozen) other.destroy();
-    else if (!this.#isClosed) other.destroySoon();
+  #end(act: () => void): void {
+    // A paused socket still notices an end or a reset; the other side must not hear of it before the thaw.
+    if (this.#isFrozen) this.#endings.push(act);
+    else act();
   }
 
   #forward(lane: Lane, bucket: ByteBucket): void {
@@ -153,7 +158,7 @@ export class Forwarder {
       if (isFull) to.once("drain", wait);
       else wait();
     });
-    from.once("end", () => to.end());
+    from.once("end", () => this.#end(() => to.end()));
     from.once("close", () => this.#lanes.delete(lane));
     this.#resume(lane);
   }

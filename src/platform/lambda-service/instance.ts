@@ -225,6 +225,8 @@ export class Instance {
   kill(cause: KillCause): void {
     if (this.#state === "dead") return;
     this.#cause ??= cause;
+    // The process dies, but a reclaimed machine says nothing to its peers.
+    if (isReclaim(this.#cause)) this.#parts.forwarder?.freeze();
     this.#process.kill();
   }
 
@@ -316,7 +318,7 @@ export class Instance {
   #end(code: number | null, signal: NodeJS.Signals | null): void {
     this.#state = "dead";
     this.#next?.destroy();
-    this.#parts.forwarder?.close(this.#parts.deadConnections);
+    this.#parts.forwarder?.close(isReclaim(this.#cause) ? this.#parts.deadConnections : "close");
     const current = this.#current;
     // An answer that was given counts although the process ended before its next poll.
     const ended: RunOutcome = { kind: "ended", cause: this.#cause, code, signal };
@@ -340,6 +342,10 @@ export class Instance {
       ...(clientContext === null ? {} : { "Lambda-Runtime-Client-Context": clientContext }),
     };
   }
+}
+
+function isReclaim(cause: KillCause | null): boolean {
+  return cause === "reclaim" || cause === "admin" || cause === "retired";
 }
 
 /** The error document for a process that ended by itself or by a kill other than a time-out. */

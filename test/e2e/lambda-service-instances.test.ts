@@ -1,0 +1,216 @@
+// Instances as processes: frozen between invocations, kept, multiplied when busy, killed, stopped by
+// hand, seen through the admin API, and never outliving their service.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import type { InstanceInfo } from "../../src/platform/lambda-service/admin.ts";
+import { isAlive, isRefused, payloadOf, startFixture, until } from "./lambda-service-fixture.ts";
+
+const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+test("freeze: a timer in the function stands still between invocations, and state is kept", async (t) => {
+  const { create, call, service } = await startFixture(t);
+  await create("a");
+  const first = await call("a", { sleepMs: 300 });
+  assert.ok(first.ticks >= 5, `${first.ticks} ticks while awake`);
+  await pause(1000);
+  assert.equal(service.admin.instances()[0]?.state, "idle-frozen");
+  const second = await call("a");
+  assert.equal(second.instance, first.instance);
+  assert.equal(second.count, 2);
+  // 1000 ms are 50 ticks; an overdue interval fires once, and a few may fall into the waking time.
+  assert.ok(second.ticks - first.ticks <= 5, `${second.ticks - first.ticks} ticks while frozen`);
+});
+
+test("freeze: the system says the process is stopped", {
+  skip: !existsSync("/proc/self/stat"),
+}, async (t) => {
+  const { create, call, invoke, service } = await startFixture(t);
+  await create("a");
+  const { pid } = await call("a");
+  const stateOf = (): string | undefined =>
+    /\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1];
+  await until("it is stopped", () => stateOf() === "T");
+  const running = invoke("a", { sleepMs: 300 });
+  await until("it runs again", () => stateOf() === "S");
+  assert.equal(service.admin.instances()[0]?.state, "busy");
+  await running;
+  await until("it is stopped again", () => stateOf() === "T");
+});
+
+test("concurrency: a busy function gets another instance; one after the other shares one", async (t) => {
+  const { create, call, service } = await startFixture(t);
+  await create("a");
+  const both = await Promise.all([call("a", { sleepMs: 300 }), call("a", { sleepMs: 300 })]);
+  assert.notEqual(both[0]?.instance, both[1]?.instance);
+  for (let round = 0; round < 20; round++) await call("a");
+  assert.equal(service.admin.counters().instancesStarted, 2);
+});
+
+test("back to back: a hundred invocations as fast as they return never start a second instance", async (t) => {
+  const { create, call, service } = await startFixture(t);
+  await create("a");
+  for (let round = 1; round <= 100; round++) assert.equal((await call("a")).count, round);
+  assert.equal(service.admin.counters().instancesStarted, 1);
+});
+
+test("policies: least recent takes turns, most recent stays, cold always starts anew", async (t) => {
+  const { create, call, service } = await startFixture(t, { instancePolicy: "least-recent" });
+  await create("a");
+  await Promise.all([call("a", { sleepMs: 200 }), call("a", { sleepMs: 200 })]);
+  const pids = [(await call("a")).pid, (await call("a")).pid, (await call("a")).pid];
+  assert.notEqual(pids[0], pids[1]);
+  assert.equal(pids[0], pids[2]);
+  service.admin.setFaults({ instancePolicy: "most-recent" });
+  assert.equal((await call("a")).pid, pids[2]);
+  service.admin.setFaults({ instancePolicy: "cold", coldProbability: 1 });
+  assert.equal((await call("a")).count, 1);
+});
+
+test("kill: the next invocation is a cold start with a new identity; a busy one is a crash", async (t) => {
+  const { create, call, invoke, service } = await startFixture(t);
+  await create("a");
+  const first = await call("a");
+  assert.equal(service.admin.kill({ function: "a" }).length, 1);
+  await until("it is gone", () => !isAlive(first.pid));
+  const second = await call("a");
+  assert.notEqual(second.instance, first.instance);
+  assert.equal(second.count, 1);
+  const running = invoke("a", { sleepMs: 5000 });
+  await until("it is busy", () => service.admin.instances()[0]?.state === "busy");
+  service.admin.reclaimAll();
+  const output = await running;
+  assert.equal(output.FunctionError, "Unhandled");
+  assert.match(payloadOf(output), /Runtime.ExitError.*signal: killed/);
+  assert.equal(service.admin.counters().reclaims, 2);
+  assert.equal((await call("a")).count, 1);
+});
+
+test("kill: at once after an invocation was sent, the function is started anew or reported dead", async (t) => {
+  const { create, invoke, service } = await startFixture(t);
+  await create("a");
+  await invoke("a");
+  for (let round = 0; round < 20; round++) {
+    const running = invoke("a");
+    if (round % 2 === 0) await new Promise(setImmediate);
+    service.admin.reclaimAll();
+    const output = await running;
+    if (output.FunctionError !== undefined) assert.match(payloadOf(output), /Runtime.ExitError/);
+  }
+});
+
+test("freeze by hand: no invocation thaws it, it times out unless thawed by hand", async (t) => {
+  const { create, call, invoke, service } = await startFixture(t);
+  await create("a", { Timeout: 1 });
+  const first = await call("a");
+  const [frozen] = service.admin.freeze({ count: 1 });
+  assert.equal(service.admin.instances()[0]?.id, frozen);
+  assert.equal(service.admin.instances()[0]?.isHeld, true);
+  const output = await invoke("a");
+  assert.match(payloadOf(output), /Sandbox.Timedout/);
+  const second = await call("a");
+  assert.notEqual(second.instance, first.instance);
+  const running = invoke("a", { sleepMs: 300 });
+  await until("it is busy", () => service.admin.instances()[0]?.state === "busy");
+  service.admin.freeze({ function: "a" });
+  await pause(300);
+  assert.equal(service.admin.thaw().length, 1);
+  assert.equal((await running).FunctionError, undefined);
+});
+
+test("reclaim model: idle instances go while the service runs", async (t) => {
+  const { create, call, service } = await startFixture(t, {
+    reclaim: { kind: "poisson", perInstanceHour: 36_000 },
+  });
+  await create("a");
+  await call("a");
+  await until("it was reclaimed", () => service.admin.counters().reclaims === 1);
+});
+
+test("cold starts: 24 functions within two seconds, never more at a time than allowed", async (t) => {
+  const { create, call, service } = await startFixture(t, { spawnConcurrency: 4 });
+  const names = Array.from({ length: 24 }, (_, index) => `node-${index}`);
+  await Promise.all(names.map((name) => create(name)));
+  let startingMax = 0;
+  const watch = setInterval(() => {
+    const starting = service.admin.instances().filter(({ state }) => state === "starting");
+    startingMax = Math.max(startingMax, starting.length);
+  }, 5);
+  const begun = performance.now();
+  await Promise.all(names.map((name) => call(name)));
+  const tookMs = performance.now() - begun;
+  clearInterval(watch);
+  t.diagnostic(`24 cold starts took ${tookMs.toFixed(0)} ms`);
+  assert.ok(startingMax <= 4, `${startingMax} at a time`);
+  // The goal is 2 s on an idle machine; this bound only catches a change of kind.
+  assert.ok(tookMs < 8000, `${tookMs} ms`);
+});
+
+test("admin over HTTP: lists, kills, refuses nonsense, and refuses web pages", async (t) => {
+  const { create, call, service } = await startFixture(t);
+  await create("a");
+  const { pid } = await call("a");
+  const ask = (path: string, init: RequestInit = {}): Promise<Response> =>
+    fetch(`${service.url}/infinicache/admin/${path}`, init);
+  const post = (path: string, body: object): Promise<Response> =>
+    ask(path, { method: "POST", body: JSON.stringify(body) });
+  const listed = (await (await ask("instances")).json()) as { instances: InstanceInfo[] };
+  assert.equal(listed.instances[0]?.pid, pid);
+  assert.equal(listed.instances[0]?.function, "a");
+  assert.ok((listed.instances[0]?.rssBytes ?? 0) > 10e6);
+  const counters = (await (await ask("counters")).json()) as { invocations: number };
+  assert.equal(counters.invocations, 1);
+  assert.equal((await post("kill", {})).status, 400);
+  assert.equal((await post("faults", { throttleMs: "long" })).status, 400);
+  assert.equal((await post("bandwidth", { bandwidth: -1 })).status, 400);
+  assert.equal((await post("reclaim-model", { kind: "sometimes" })).status, 400);
+  assert.equal((await post("nothing", {})).status, 404);
+  assert.equal((await ask("counters", { headers: { origin: "http://evil.example" } })).status, 403);
+  const killed = (await (await post("kill", { count: 5 })).json()) as { killed: string[] };
+  assert.deepEqual(killed.killed, [listed.instances[0]?.id]);
+  assert.equal((await post("faults", { unavailableMs: 60_000 })).status, 200);
+  await assert.rejects(call("a"), { name: "ServiceException" });
+});
+
+test("death: kill -9 of the service leaves nothing alive, frozen and held instances included", async () => {
+  const host = fileURLToPath(new URL("./lambda-service-host.ts", import.meta.url));
+  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", host], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const line = await new Promise<string>((done, fail) => {
+    child.stdout.once("data", (bytes: Buffer) => done(bytes.toString("utf8")));
+    child.once("exit", () => fail(new Error("The host ended early.")));
+  });
+  const { url, instances } = JSON.parse(line) as {
+    url: string;
+    instances: { pid: number; state: string }[];
+  };
+  assert.deepEqual(instances.map(({ state }) => state).sort(), [
+    "busy",
+    "idle-frozen",
+    "idle-frozen",
+    "idle-frozen",
+    "idle-frozen",
+  ]);
+  assert.ok(instances.every(({ pid }) => isAlive(pid)));
+  const killedAt = performance.now();
+  child.kill("SIGKILL");
+  await until("all are gone", () => instances.every(({ pid }) => !isAlive(pid)), 5000);
+  assert.ok(performance.now() - killedAt < 5000);
+  assert.ok(await isRefused(Number(new URL(url).port)));
+});
+
+test("close: ends every instance and may be called twice", async (t) => {
+  const { create, call, invoke, service } = await startFixture(t);
+  await create("a");
+  await create("b");
+  const { pid } = await call("a");
+  const running = invoke("b", { sleepMs: 5000 }).catch((error: unknown) => error);
+  await until("b runs", () => service.admin.instances("b")[0]?.state === "busy");
+  await Promise.all([service.close(), service.close()]);
+  assert.ok(!isAlive(pid));
+  await running;
+});
