@@ -20,7 +20,7 @@ export interface ProgramHost {
   readonly folder: string;
   readonly stdin: CommandContext["stdin"];
   readonly stdout: CommandContext["stdout"];
-  readonly stderr: NodeJS.WriteStream;
+  readonly stderr: CommandContext["stdout"];
   readonly signal: AbortSignal;
 }
 

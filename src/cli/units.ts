@@ -77,7 +77,8 @@ export function formatDollars(dollars: number): string {
   return `$${dollars.toFixed(Math.min(12, 1 - Math.floor(Math.log10(dollars))))}`;
 }
 
+/** Three digits, without zeros at the end. */
 function trim(value: number): string {
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  return value.toFixed(digits).replace(/\.?0+$/, (zeros) => (zeros.startsWith(".") ? "" : zeros));
+  return String(Number(value.toFixed(digits)));
 }
