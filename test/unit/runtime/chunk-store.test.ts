@@ -1,0 +1,166 @@
+// The chunk store against a naive twin, its CLOCK order, its memory, and the fingerprints of its digest.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { chunkCost } from "../../../src/core/chunk-cost.ts";
+import { chunkFingerprint } from "../../../src/core/store-digest.ts";
+import { ChunkStore } from "../../../src/runtime/chunk-store.ts";
+import { chunkBudget } from "../../../src/runtime/memory.ts";
+
+const keyHash = new Uint8Array(16).fill(3);
+const id = (version: number) => ({ keyHash, version, stripe: 0, index: 0 });
+
+function put(store: ChunkStore, version: number, length: number): boolean {
+  const bytes = store.reserve(length);
+  if (bytes === null) return false;
+  bytes.fill(version);
+  store.add({ ...id(version), bytes, digestLow: 0, digestHigh: 0 });
+  return true;
+}
+
+test("store: behaves like a map of chunks within a budget, whatever is done to it", () => {
+  const step = fc.record({
+    what: fc.constantFrom("put", "drop", "find", "lend", "giveBack", "sweep"),
+    version: fc.integer({ min: 1, max: 6 }),
+    length: fc.integer({ min: 0, max: 50_000 }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const store = new ChunkStore(200_000);
+      const twin = new Map<number, number>();
+      const lent: { chunk: NonNullable<ReturnType<ChunkStore["find"]>>; length: number }[] = [];
+      const held = () => new Set([...store.chunks()].map(({ bytes }) => bytes));
+      const cost = () => {
+        const ghosts = new Map(
+          lent.filter(({ chunk }) => !held().has(chunk.bytes)).map((l) => [l.chunk, l.length]),
+        );
+        return [...twin.values(), ...ghosts.values()].reduce((acc, n) => acc + chunkCost(n), 0);
+      };
+      for (const { what, version, length } of steps) {
+        if (what === "put") {
+          const hasRoom = cost() + chunkCost(length) <= 200_000;
+          assert.equal(put(store, version, length), hasRoom);
+          if (hasRoom) twin.set(version, length);
+        } else if (what === "drop") {
+          assert.equal(store.drop(id(version)), twin.delete(version));
+        } else if (what === "find") {
+          assert.equal(store.find(id(version))?.bytes.length, twin.get(version));
+        } else if (what === "lend") {
+          const chunk = store.find(id(version));
+          if (chunk === null) continue;
+          store.lend(chunk);
+          lent.push({ chunk, length: chunk.bytes.length });
+        } else if (what === "giveBack") {
+          const first = lent.shift();
+          if (first === undefined) continue;
+          assert.equal(first.chunk.bytes.length, first.length, "what is lent stays");
+          store.giveBack(first.chunk);
+        } else {
+          assert.equal(store.mostRecentFirst().length, twin.size);
+        }
+        assert.equal(store.count, twin.size);
+        assert.equal(store.usedBytes, cost());
+      }
+    }),
+  );
+});
+
+test("store: a dropped chunk's memory is given back at once, or when the last reader gives it back", () => {
+  const store = new ChunkStore(1e6);
+  put(store, 1, 1_000);
+  const chunk = store.find(id(1));
+  assert.ok(chunk);
+  store.lend(chunk);
+  store.lend(chunk);
+  store.drop(id(1));
+  store.giveBack(chunk);
+  assert.equal(chunk.bytes.length, 1_000);
+  store.giveBack(chunk);
+  assert.equal(chunk.bytes.length, 0);
+  assert.equal(store.usedBytes, 0);
+  assert.throws(() => store.giveBack(chunk), /more often than lent/);
+});
+
+test("store: what a transport may still write into is not freed under its hands", () => {
+  const store = new ChunkStore(1e6);
+  const lent = store.reserve(1_000);
+  assert.ok(lent);
+  store.release(lent, true);
+  assert.equal(lent.length, 1_000);
+  assert.equal(store.usedBytes, 0);
+});
+
+test("store: lists what was used since the last round first, the newest of each kind before the older", () => {
+  const store = new ChunkStore(1e6);
+  for (const version of [1, 2, 3, 4]) put(store, version, 10);
+  const order = () => store.mostRecentFirst().map(({ version }) => version);
+  assert.deepEqual(order(), [4, 3, 2, 1]);
+  store.find(id(1));
+  store.find(id(2));
+  assert.deepEqual(order(), [2, 1, 4, 3]);
+  assert.deepEqual(order(), [2, 1, 4, 3], "a mark counts for one round");
+  put(store, 5, 10);
+  store.find(id(3));
+  assert.deepEqual(order(), [3, 5, 2, 1, 4]);
+});
+
+test("store digest: depends on the set only, and is zero for the empty one", () => {
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(fc.integer({ min: 1, max: 2 ** 53 - 1 }), { maxLength: 20 }),
+      (versions) => {
+        const forwards = new ChunkStore(1e6);
+        const backwards = new ChunkStore(1e6);
+        for (const version of versions) put(forwards, version, 1);
+        for (const version of versions.toReversed()) put(backwards, version, 1);
+        assert.deepEqual(forwards.digest(), backwards.digest());
+        forwards.empty();
+        assert.deepEqual(forwards.digest(), { low: 0, high: 0 });
+        assert.equal(forwards.usedBytes, 0);
+      },
+    ),
+  );
+});
+
+test("fingerprints: every field counts in every bit, and 200,000 neighbours are all different in each half", () => {
+  const lows = new Set<number>();
+  const highs = new Set<number>();
+  for (let version = 0; version < 2_000; version++) {
+    for (let index = 0; index < 100; index++) {
+      const { low, high } = chunkFingerprint(keyHash, version, 0, index);
+      lows.add(low);
+      highs.add(high);
+    }
+  }
+  // 200,000 random words of 32 bits have about 4.7 pairs alike.
+  assert.ok(lows.size > 199_970 && highs.size > 199_970, `${lows.size} ${highs.size}`);
+  const base = chunkFingerprint(keyHash, 5, 6, 7);
+  const others = [
+    chunkFingerprint(keyHash, 5 + 2 ** 32, 6, 7),
+    chunkFingerprint(keyHash, 5, 7, 6),
+    chunkFingerprint(keyHash, 6, 5, 7),
+    ...Array.from({ length: 128 }, (_, bit) => {
+      const flipped = keyHash.slice();
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      return chunkFingerprint(flipped, 5, 6, 7);
+    }),
+  ];
+  for (const { low, high } of others) {
+    assert.notEqual(low, base.low);
+    assert.notEqual(high, base.high);
+  }
+});
+
+test("memory: the budget leaves the process its reserve, and is never negative", () => {
+  const cases: readonly [memoryMb: number, budgetMb: number][] = [
+    [64, 0],
+    [128, 28],
+    [256, 152],
+    [1_536, 1_392],
+    [10_240, 9_824],
+  ];
+  for (const [memoryMb, budgetMb] of cases) {
+    assert.equal(chunkBudget(memoryMb) / (1_024 * 1_024), budgetMb, `${memoryMb} MB`);
+  }
+});
