@@ -23,4 +23,9 @@ export class SystemClock implements Clock {
   afterInput(act: () => void): void {
     setImmediate(() => setImmediate(act));
   }
+
+  /** Runs a task in the next turn of the loop, after waiting input was read; tasks run in their order. */
+  nextTurn(task: () => void): void {
+    setImmediate(task);
+  }
 }

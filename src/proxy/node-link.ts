@@ -4,7 +4,7 @@
 import { assert } from "../core/assert.ts";
 import type { InstanceId, InvocationId, NodeIndex } from "../core/ids.ts";
 import { instanceId } from "../core/ids.ts";
-import type { BillingReport, Clock, InvokeOutcome, Purpose, Random, Timer } from "../core/ports.ts";
+import type { Clock, InvokeOutcome, Purpose, Random, Timer } from "../core/ports.ts";
 import { MESSAGES, type Message, type MessageOf } from "../wire/messages.ts";
 import type { ProxyCounters } from "./counters.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
@@ -19,8 +19,8 @@ export interface LinkContext {
   readonly counters: ProxyCounters;
   nextInvocation(): InvocationId;
   invoke(node: NodeIndex, invocation: InvocationId, done: (outcome: InvokeOutcome) => void): void;
-  /** An invocation has ended and is to be paid for; `report` is null when the provider told nothing. */
-  bill(purpose: Purpose, report: BillingReport | null, outcome: InvokeOutcome["kind"]): void;
+  /** An invocation has ended and is to be paid for. */
+  bill(purpose: Purpose, outcome: InvokeOutcome, elapsedMs: number): void;
   /** Whether the primary holds chunks somebody may read. */
   isWorthFinding(node: NodeIndex): boolean;
   onAwake(link: NodeLink, hello: MessageOf<"functionHello">): void;
@@ -30,6 +30,7 @@ export interface LinkContext {
 
 /** An Invoke that has been begun and whose outcome is still to come. */
 interface Invocation {
+  readonly begunAt: number;
   purpose: Purpose;
   session: FunctionSession | null;
   requestsSent: number;
@@ -293,16 +294,16 @@ export class NodeLink {
   #invoke(id: InvocationId): void {
     const purpose = this.#waiting.length > 0 ? this.#wantedPurpose : "warm-up";
     this.#wantedPurpose = "warm-up";
-    this.#lastActivityAt = this.#context.clock.now();
-    this.#invocations.set(id, { purpose, session: null, requestsSent: 0, isUnknown: false });
+    const begunAt = this.#context.clock.now();
+    this.#lastActivityAt = begunAt;
+    this.#invocations.set(id, { begunAt, purpose, session: null, requestsSent: 0, isUnknown: false });
     this.#context.invoke(this.node, id, (outcome) => this.#onOutcome(id, outcome));
   }
 
   #onOutcome(id: InvocationId, outcome: InvokeOutcome): void {
     const invocation = this.#invocations.get(id);
     assert(invocation !== undefined, "an invocation ends once");
-    const report = outcome.kind === "returned" || outcome.kind === "crashed" ? outcome.report : null;
-    this.#context.bill(invocation.purpose, report, outcome.kind);
+    this.#context.bill(invocation.purpose, outcome, this.#context.clock.now() - invocation.begunAt);
     if (outcome.kind === "unknown") invocation.isUnknown = true;
     else this.#invocations.delete(id);
     if (outcome.kind === "notStarted") {

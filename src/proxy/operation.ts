@@ -9,6 +9,7 @@ import type { ObjectVersion } from "./object-version.ts";
 import type { ObjectTable } from "./object-table.ts";
 import type { PartPool } from "./part-pool.ts";
 import type { Pool } from "./pool.ts";
+import type { PutGate } from "./put-gate.ts";
 import type { Outcome } from "./retry-window.ts";
 
 /** An operation that is under way on a channel. */
@@ -48,12 +49,5 @@ export interface OperationContext {
   recordOutcome(clientId: string, sequence: number, outcome: Outcome): void;
   /** Chunks that are being repaired: one repair per chunk at a time. */
   readonly repairs: { claim(name: string): boolean; free(name: string): void };
-  /** Calls `begin` when one more PUT may be under way; returns how to give up waiting, or the slot. */
-  admitPut(chunks: number, begin: () => void): PutSlot;
-}
-
-/** A place among the PUTs that may be under way, held or waited for. */
-export interface PutSlot {
-  /** Gives it up, whether it was got or not. */
-  release(): void;
+  readonly putGate: PutGate;
 }

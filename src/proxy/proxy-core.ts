@@ -6,7 +6,8 @@ import type { EvictionPolicy } from "../core/eviction.ts";
 import { generation, instanceId, invocationId, keyBytes, nodeIndex, type NodeIndex, type ObjectKey, type InstanceId } from "../core/ids.ts";
 import { type BillingPolicySpec, nodeKey, sealOrder } from "../core/invocation.ts";
 import { assert } from "../core/assert.ts";
-import type { BillingReport, Clock, Crypto, FunctionPlatform, InvokeOutcome, LoadedTable, Purpose, Random, TableStore, Timer, WallClock } from "../core/ports.ts";
+import type { Ledger } from "../core/ledger.ts";
+import type { Clock, Crypto, FunctionPlatform, InvokeOutcome, LoadedTable, Random, TableStore, Timer, WallClock } from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import type { Connection } from "../wire/connection.ts";
 import { ChunkFetch, type FetchReader } from "./chunk-fetch.ts";
@@ -20,7 +21,8 @@ import { chunkBytesOf, chunkIdOf, fromStored, type ObjectVersion, placeOf } from
 import { ObjectTable } from "./object-table.ts";
 import { PartPool } from "./part-pool.ts";
 import { Pool } from "./pool.ts";
-import { PutGate, RetryWindow } from "./retry-window.ts";
+import { PutGate } from "./put-gate.ts";
+import { RetryWindow } from "./retry-window.ts";
 import { WarmUp } from "./warm-up.ts";
 
 /** What a proxy is made of. */
@@ -48,15 +50,9 @@ export interface ProxyPorts {
   readonly platform: FunctionPlatform;
   readonly store: TableStore;
   readonly eviction: EvictionPolicy<ObjectVersion>;
-  readonly ledger: ProxyLedger;
+  readonly ledger: Ledger;
   /** 16 bytes that name a key in chunk identities: the same function as the clients'. */
   hashKey(key: Uint8Array): Uint8Array;
-}
-
-/** Where every invocation is accounted for. */
-export interface ProxyLedger {
-  record(purpose: Purpose, report: BillingReport | null, outcome: InvokeOutcome["kind"]): void;
-  snapshot(): ProxyStatus["cost"];
 }
 
 /** How often some of the table is searched for what has expired. */
@@ -162,7 +158,7 @@ export class ProxyCore {
       },
       objects: this.#table.size, objectBytes: this.#table.bytes,
       chunkBytes: sum((space) => space.usedBytes), capacityBytes: sum((space) => space.budgetBytes),
-      counters: { ...this.counters }, cost: ports.ledger.snapshot(), clients: this.#clients.size,
+      counters: { ...this.counters }, cost: ports.ledger.report(), clients: this.#clients.size,
     };
   }
 
@@ -206,7 +202,7 @@ export class ProxyCore {
         return invocationId(this.#nextInvocation++);
       },
       invoke: (node, invocation, done) => this.#invoke(node, invocation, done),
-      bill: (purpose, report, outcome) => ledger.record(purpose, report, outcome),
+      bill: (purpose, outcome, elapsedMs) => ledger.record(purpose, outcome, elapsedMs),
       isWorthFinding: (node) => this.#spaces[node]?.holdsChunks ?? false,
       onAwake: (link, hello) => {
         this.#pool.onAwake(link, hello);
@@ -237,7 +233,6 @@ export class ProxyCore {
   #makeClientContext(): ClientSessionContext {
     const { ports, nodes, codeRules, stragglerMs } = this.#options;
     const { clock, wallClock, random } = ports;
-    const gate = new PutGate();
     const repairing = new Set<string>();
     return {
       clock, wallClock, random, stragglerMs,
@@ -251,7 +246,7 @@ export class ProxyCore {
         claim: (name) => !repairing.has(name) && repairing.add(name).has(name),
         free: (name) => repairing.delete(name),
       },
-      admitPut: (chunks, begin) => gate.admit(chunks, begin),
+      putGate: new PutGate(),
       welcome: () => ({
         kind: "welcome", generation: generation(this.#loaded.generation), term: this.#loaded.term, epoch: 0, poolNodes: nodes,
         codeRules: codeRules.map(({ bytesBelow, code }) => ({ bytesBelow: Math.min(bytesBelow, Number.MAX_SAFE_INTEGER), ...code })),

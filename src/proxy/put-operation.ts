@@ -8,8 +8,9 @@ import { layoutFault, layoutOfStripes } from "../core/layout.ts";
 import { METADATA_BYTES_MAX, STRIPE_BYTES_JOINED_MAX, STRIPES_PER_OBJECT_MAX } from "../core/limits.ts";
 import type { Timer } from "../core/ports.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
-import type { ClientChannel, Operation, OperationContext, PutSlot } from "./operation.ts";
+import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import type { ChunkPlace, ObjectVersion } from "./object-version.ts";
+import type { PutSlot } from "./put-gate.ts";
 import { StripePut } from "./stripe-put.ts";
 
 /** A PUT under way. */
@@ -38,6 +39,10 @@ export class PutOperation implements Operation {
       channel.send({ kind: "failed", code: "ICACHE_INVALID", reason: fault });
       return null;
     }
+    if (!context.putGate.hasRoomToWait) {
+      channel.send({ kind: "failed", code: "ICACHE_OVERLOADED", reason: "too many PUTs wait already; try again later" });
+      return null;
+    }
     context.counters.puts++;
     return new PutOperation(request, channel, context);
   }
@@ -50,7 +55,7 @@ export class PutOperation implements Operation {
     this.#keyHash = context.hashKey(request.key);
     this.#deadline = context.clock.setTimer(request.deadlineMs, () => this.#fail("ICACHE_DEADLINE", "the PUT did not end by its deadline"));
     let admittedAtOnce = true;
-    this.#slot = context.admitPut(chunkCount(this.#code), () => {
+    this.#slot = context.putGate.admit(chunkCount(this.#code), () => {
       if (admittedAtOnce) context.clock.setTimer(0, () => this.#open());
       else this.#open();
     });

@@ -1,0 +1,144 @@
+// Composes a proxy of this process: the core, the machine's clock and sockets, a durable or forgetful table. It can
+// stand alone or live in an application, which then talks to it without a socket.
+
+import { keyHash } from "../checksum/chunk-digest.ts";
+import { CODE_RULES_DEFAULT, type CodeRule, chunkCount, formatCode } from "../core/code.ts";
+import { ClockEviction } from "../core/eviction.ts";
+import type { BillingPolicySpec } from "../core/invocation.ts";
+import { Ledger } from "../core/ledger.ts";
+import type { FunctionPlatform } from "../core/ports.ts";
+import { breakEvenMs, PRICES } from "../core/prices.ts";
+import type { ProxyStatus } from "../core/status.ts";
+import { NodeCrypto } from "../host/node-crypto.ts";
+import { SystemClock } from "../host/system-clock.ts";
+import { SystemRandom } from "../host/system-random.ts";
+import { SystemWallClock } from "../host/system-wall-clock.ts";
+import { listenTcp } from "../host/tcp-listener.ts";
+import { MemoryTableStore } from "../core/memory-table-store.ts";
+import { ProxyCore } from "../proxy/proxy-core.ts";
+import { chunkBudget } from "../runtime/memory.ts";
+import type { Connection } from "../wire/connection.ts";
+import { connectionPair } from "../wire/pair.ts";
+
+/** What a proxy is started with. */
+export interface ProxyOptions {
+  /** Name of the pool; part of the node keys. */
+  readonly pool: string;
+  readonly nodes: number;
+  /** Memory configured for each function, in MB of 2^20 bytes. */
+  readonly nodeMemoryMb: number;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly clientPort: number;
+  /** 0: any free one. */
+  readonly functionPort: number;
+  /** `host:port` that functions dial; default: the function listener. */
+  readonly advertise?: string;
+  /** The pool's secret, 16 bytes or more. */
+  readonly secret: Uint8Array;
+  /** Where the object table is kept; null: in memory only. */
+  readonly stateDir: string | null;
+  readonly platform: FunctionPlatform;
+  readonly codeRules?: readonly CodeRule[];
+  readonly policy?: BillingPolicySpec;
+  /** Default 60,000; 0: off. */
+  readonly warmUpIntervalMs?: number;
+  readonly pricing?: "x86" | "arm";
+}
+
+/** A proxy at work. */
+export interface RunningProxy {
+  /** `host:port` for clients. */
+  readonly clientAddress: string;
+  /** `host:port` for functions. */
+  readonly functionAddress: string;
+  /** Why an earlier state could not be used and everything begins empty; null when nothing was doubtful. */
+  readonly doubt: string | null;
+  /** A client's connection within this process. */
+  connect(): Connection;
+  /** Wakes every node once; done when each has said hello. */
+  greetAll(): Promise<void>;
+  status(): ProxyStatus;
+  /** Takes no more connections, lets operations end for up to ten seconds, closes everything. */
+  close(): Promise<void>;
+}
+
+/** The shortest secret that is not to be guessed. */
+const SECRET_BYTES_MIN = 16;
+const WARM_UP_MS_DEFAULT = 60_000;
+/** After its quorum a stripe waits this long for its last chunks. */
+const STRAGGLER_MS = 1_000;
+/** How long operations under way may take to end when the proxy closes. */
+const DRAIN_MS_MAX = 10_000;
+const DRAIN_POLL_MS = 20;
+
+/** Starts a proxy; rejects with the system's error when a port cannot be had, with RangeError for options that cannot be. */
+export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
+  const codeRules = options.codeRules ?? CODE_RULES_DEFAULT;
+  checkOptions(options, codeRules);
+  const clock = new SystemClock();
+  const wallClock = new SystemWallClock();
+  const random = new SystemRandom();
+  const prices = PRICES[options.pricing === "x86" ? "lambda-x86" : "lambda-arm"];
+  const store = new MemoryTableStore(random, wallClock);
+  const core = new ProxyCore({
+    pool: options.pool,
+    nodes: options.nodes,
+    nodeBudgetBytes: chunkBudget(options.nodeMemoryMb),
+    secret: options.secret,
+    codeRules,
+    policy: options.policy ?? { kind: "linger", lingerMs: Math.round(breakEvenMs(prices, options.nodeMemoryMb)) },
+    warmUpIntervalMs: options.warmUpIntervalMs ?? WARM_UP_MS_DEFAULT,
+    stragglerMs: STRAGGLER_MS,
+    ports: {
+      clock, wallClock, random, store,
+      crypto: new NodeCrypto(),
+      platform: options.platform,
+      eviction: new ClockEviction(),
+      ledger: new Ledger(prices, options.nodeMemoryMb),
+      hashKey: keyHash,
+    },
+  });
+  const { host, clientPort, functionPort } = options;
+  const functions = await listenTcp({ host, port: functionPort, peer: "function", onConnection: (connection) => core.acceptFunction(connection) });
+  const clients = await listenTcp({ host, port: clientPort, peer: "client", onConnection: (connection) => core.acceptClient(connection) }).catch(async (error: unknown) => {
+    await functions.close("the client port cannot be had");
+    core.stop("the client port cannot be had");
+    throw error;
+  });
+  core.setFunctionAddress(options.advertise ?? functions.address);
+  let closing: Promise<void> | null = null;
+  const close = async (): Promise<void> => {
+    await drained(core, clock);
+    core.stop("the proxy is closing");
+    await Promise.all([clients.close("the proxy is closing"), functions.close("the proxy is closing")]);
+  };
+  return {
+    clientAddress: clients.address,
+    functionAddress: functions.address,
+    doubt: core.doubt,
+    connect: () => {
+      const [near, far] = connectionPair((task) => clock.nextTurn(task), ["application", "proxy"]);
+      core.acceptClient(far);
+      return near;
+    },
+    greetAll: () => new Promise((resolve) => core.greetAll(resolve)),
+    status: () => core.status(),
+    close: () => (closing ??= close()),
+  };
+}
+
+async function drained(core: ProxyCore, clock: SystemClock): Promise<void> {
+  const until = clock.now() + DRAIN_MS_MAX;
+  while (core.operationsUnderWay > 0 && clock.now() < until) {
+    await new Promise<void>((resolve) => clock.setTimer(DRAIN_POLL_MS, resolve));
+  }
+}
+
+function checkOptions(options: ProxyOptions, rules: readonly CodeRule[]): void {
+  if (options.secret.length < SECRET_BYTES_MIN) throw new RangeError(`the pool's secret has ${options.secret.length} bytes; ${SECRET_BYTES_MIN} are the least`);
+  for (const { code } of rules) {
+    if (chunkCount(code) <= options.nodes) continue;
+    throw new RangeError(`a pool of ${options.nodes} nodes is too small for the code ${formatCode(code)}, which puts ${chunkCount(code)} chunks on as many nodes; use more nodes or a smaller code`);
+  }
+}
