@@ -43,7 +43,8 @@ export interface PoolOptions {
   readonly stateDir: string | null;
   /** Hex; empty: drawn at random, and kept in the state folder when there is one. */
   readonly secretHex: string;
-  readonly policy: BillingPolicySpec;
+  /** Absent: linger as long as costs one invoke fee. */
+  readonly policy?: BillingPolicySpec;
   readonly warmUpIntervalMs: number;
   readonly pricing: "x86" | "arm";
   /** host:port that functions dial instead of the listener's. */
@@ -59,6 +60,8 @@ export interface RunningLambda {
 /** A pool that runs: every function has said hello once. */
 export interface RunningPool {
   readonly addresses: Addresses;
+  /** Why an earlier state could not be used and everything begins empty; null when nothing was doubtful. */
+  readonly doubt: string | null;
   /** A client in this process, without a socket between. Closing the pool closes it. */
   readonly cache: Cache;
   status(): ProxyStatus;

@@ -32,14 +32,18 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
     ...(codeRules === null ? {} : { codeRules }),
     stateDir: settings.state === "none" ? null : settings.state,
     secretHex: settings.secret,
-    policy:
-      settings.billing === "linger"
-        ? { kind: "linger", lingerMs: settings.lingerMs }
-        : { kind: "cycle", cycleMs: CYCLE_MS },
+    ...policyOf(settings),
     warmUpIntervalMs: settings.warmUpIntervalMs,
     pricing: settings.pricing,
     ...(settings.advertise === "" ? {} : { advertise: settings.advertise }),
   };
+}
+
+/** Nothing: the proxy computes what is best at its prices. */
+function policyOf(settings: Settings): Pick<PoolOptions, "policy"> {
+  if (settings.billing === "cycle") return { policy: { kind: "cycle", cycleMs: CYCLE_MS } };
+  const { lingerMs } = settings;
+  return lingerMs === 0 ? {} : { policy: { kind: "linger", lingerMs } };
 }
 
 function codeRulesOf(settings: Settings): readonly CodeRule[] | null {

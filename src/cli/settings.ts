@@ -150,8 +150,9 @@ export const SETTINGS = {
     argument: "TIME",
     kind: "duration",
     schema: z.int().min(0).max(30_000),
-    byDefault: 10,
-    summary: "how long an idle function waits for more work under the policy linger",
+    byDefault: 0,
+    summary:
+      "how long an idle function waits for more work under the policy linger; 0: as long as costs one invoke fee",
   }),
   warmUpIntervalMs: row<number>({
     flag: "warm-up",

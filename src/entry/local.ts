@@ -99,7 +99,7 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
       resp: resp.address,
       http: `http://${http.address}`,
     };
-    return { addresses, cache, status: () => proxy.status(), close };
+    return { addresses, doubt: proxy.doubt, cache, status: () => proxy.status(), close };
   } catch (error) {
     await close();
     throw error;

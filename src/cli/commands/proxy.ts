@@ -24,6 +24,7 @@ export async function run(context: CommandContext): Promise<ExitName> {
     pool: settings.pool,
     addresses,
   });
+  if (pool.doubt !== null) terminal.note(`the earlier state was not used: ${pool.doubt}`);
   try {
     if (terminal.isJson) terminal.out(JSON.stringify({ ready: true, ...addresses }));
     else {

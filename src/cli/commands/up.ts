@@ -29,6 +29,7 @@ export async function run(
     pool: settings.pool,
     addresses: pool.addresses,
   });
+  if (pool.doubt !== null) terminal.note(`the earlier state was not used: ${pool.doubt}`);
   try {
     if (terminal.isJson) terminal.out(JSON.stringify({ ready: true, ...pool.addresses }));
     else {

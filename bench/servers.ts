@@ -1,0 +1,118 @@
+// Starts the servers that a benchmark compares, each as a process of its own on free ports, and ends every one of
+// them. A server that is not installed is told, not an error.
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { createServer, connect as dial } from "node:net";
+import { resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** A server under test. */
+export interface BenchServer {
+  readonly host: string;
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+const START_MS_MAX = 20_000;
+const root = resolve(import.meta.dirname, "..");
+
+/** `infinicache up` with the given flags; the server's port is that of its clients. */
+export async function startInfiniCache(flags: readonly string[]): Promise<BenchServer> {
+  const command = [
+    resolve(root, "src", "entry", "cli.ts"),
+    "up",
+    "--port",
+    "0",
+    "--json",
+    ...flags,
+  ];
+  const args = ["--disable-warning=ExperimentalWarning", ...command];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const [line] = (await Promise.race([
+    once(createInterface({ input: child.stdout }), "line"),
+    once(child, "exit").then(() => {
+      throw new Error("infinicache up ended before it was ready");
+    }),
+    sleep(START_MS_MAX, undefined, { ref: false }).then(() => {
+      child.kill("SIGKILL");
+      throw new Error("infinicache up was not ready in time");
+    }),
+  ])) as [string];
+  const ready: { readonly client: string } = JSON.parse(line);
+  return {
+    host: "127.0.0.1",
+    port: Number(ready.client.split(":").at(-1)),
+    stop: () => stop(child),
+  };
+}
+
+/** redis-server without persistence; null when it is not installed. */
+export async function startRedis(): Promise<BenchServer | null> {
+  if (spawnSync("redis-server", ["--version"]).status !== 0) return null;
+  const port = await freePort();
+  const settings = ["--save", "", "--appendonly", "no", "--proto-max-bulk-len", "2gb"];
+  const args = ["--port", String(port), "--bind", "127.0.0.1", ...settings];
+  const child = spawn("redis-server", args, { stdio: "ignore" });
+  await waitForPort(port);
+  return { host: "127.0.0.1", port, stop: () => stop(child) };
+}
+
+/** memcached with room for the largest size; null when it is not installed. */
+export async function startMemcached(bytesMax: number): Promise<BenchServer | null> {
+  if (spawnSync("memcached", ["-V"]).status !== 0) return null;
+  const port = await freePort();
+  const itemBytes = Math.min(1_073_741_824, Math.max(1_048_576, bytesMax + 65_536));
+  const args = [
+    "-p",
+    String(port),
+    "-l",
+    "127.0.0.1",
+    "-U",
+    "0",
+    "-m",
+    "4096",
+    "-I",
+    String(itemBytes),
+  ];
+  // It refuses to run as root without a user.
+  const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
+  const child = spawn("memcached", [...args, ...user], { stdio: "ignore" });
+  await waitForPort(port);
+  return { host: "127.0.0.1", port, stop: () => stop(child) };
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  const timer = setTimeout(() => child.kill("SIGKILL"), START_MS_MAX);
+  await ended;
+  clearTimeout(timer);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === "string") throw new Error("no free port");
+  return address.port;
+}
+
+async function waitForPort(port: number): Promise<void> {
+  const until = performance.now() + START_MS_MAX;
+  while (performance.now() < until) {
+    const socket = dial({ host: "127.0.0.1", port });
+    const isOpen = await new Promise<boolean>((answer) => {
+      socket.once("connect", () => answer(true));
+      socket.once("error", () => answer(false));
+    });
+    socket.destroy();
+    if (isOpen) return;
+    await sleep(20);
+  }
+  throw new Error(`nothing listens on port ${port}`);
+}
