@@ -1,0 +1,342 @@
+// GET: asks for an object or a range of it, puts its stripes together in memory that a sink provides, and asks
+// for more as the sink has room. The protocol's steps are in docs/protocol/operations.md. Synchronous; no promise.
+
+import { keyHash } from "../checksum/chunk-digest.ts";
+import { type CodeSpec, codeFault } from "../core/code.ts";
+import { CacheError } from "../core/errors.ts";
+import { keyBytes, type ObjectKey } from "../core/ids.ts";
+import {
+  layoutFault,
+  type ObjectLayout,
+  stripeAt,
+  stripeLength,
+  stripeOffset,
+} from "../core/layout.ts";
+import type { Message, MessageOf } from "../wire/messages.ts";
+import type { Miss } from "./api.ts";
+import type { BufferPool } from "./buffer-pool.ts";
+import type { Exchange, Welcome } from "./exchange.ts";
+import type { Operation, OperationHost } from "./operation.ts";
+import { errorOf } from "./simple-operation.ts";
+import { StripeAssembly } from "./stripe-assembly.ts";
+
+/** Stripes that may be on their way at once into memory of the caller. */
+export const STRIPES_AHEAD_MAX = 4;
+
+/** What the proxy said of an object, checked, and which bytes of it are read: [start, end). */
+export interface FoundObject {
+  readonly message: MessageOf<"found">;
+  readonly layout: ObjectLayout;
+  readonly code: CodeSpec;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** A chunk computed anew, to be offered to the proxy. */
+export interface LostChunk {
+  readonly key: ObjectKey;
+  readonly keyHash: Uint8Array;
+  readonly generation: number;
+  readonly version: number;
+  readonly stripe: number;
+  readonly index: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Where stripes go. */
+export interface GetSink {
+  /** Gets memory for the first stripes and calls back, possibly within this call. Called at each beginning. */
+  prepare(ready: () => void): void;
+  /** The object was found (or found anew after a lost connection). An error ends the read. */
+  open(found: FoundObject): unknown;
+  /** Memory for `bytes` wanted bytes of a stripe, which begin at `offset` of the result; null: not now, `pull` will be called. Stripes are asked for in order. */
+  target(stripe: number, offset: number, bytes: number): Uint8Array | null;
+  /** The stripe's wanted bytes are in its target. Stripes can be completed out of order. */
+  complete(stripe: number): void;
+  /** Whether the read may begin anew after a lost connection. */
+  readonly canRestart: boolean;
+  /** The transport holds none of the targets any more, and the read has ended. */
+  release(): void;
+}
+
+/** What is to be read. */
+export interface GetRequest {
+  readonly key: ObjectKey;
+  readonly start: number;
+  readonly end: number;
+  readonly wantAll: boolean;
+  readonly stripesAhead: number;
+  /** What the proxy is told; null: a little less than what is left, so that its answer comes before our own deadline. */
+  readonly proxyDeadlineMs: number | null;
+}
+
+/** How a read ended. */
+export type GetOutcome =
+  | {
+      readonly kind: "hit";
+      readonly found: FoundObject;
+      readonly foundMs: number;
+      readonly receiveMs: number;
+      readonly decodeMs: number;
+      readonly totalMs: number;
+      readonly reconstructed: number;
+    }
+  | Miss;
+
+/** Takes chunks that were computed anew. */
+export interface RepairOffers {
+  /** Whether so many bytes would be taken now. */
+  hasRoom(bytes: number): boolean;
+  offer(chunk: LostChunk): void;
+}
+
+/** See the header. */
+export class GetOperation implements Operation {
+  readonly #host: OperationHost<GetOutcome>;
+  readonly #request: GetRequest;
+  readonly #sink: GetSink;
+  readonly #scratch: BufferPool;
+  readonly #repairs: RepairOffers | null;
+  readonly #keyHash: Uint8Array;
+  readonly #startedAt: number;
+  #exchange: Exchange | null = null;
+  #found: FoundObject | null = null;
+  #assemblies = new Map<number, StripeAssembly>();
+  #nextStripe = 0;
+  #endStripe = 0;
+  #allowedTo = 0;
+  #openCount = 0;
+  #foundAt = 0;
+  #receivedAt = 0;
+  #decodeMs = 0;
+  #reconstructed = 0;
+
+  constructor(
+    host: OperationHost<GetOutcome>,
+    request: GetRequest,
+    sink: GetSink,
+    scratch: BufferPool,
+    repairs: RepairOffers | null,
+  ) {
+    this.#host = host;
+    this.#request = request;
+    this.#sink = sink;
+    this.#scratch = scratch;
+    this.#repairs = repairs;
+    this.#keyHash = keyHash(keyBytes(request.key));
+    this.#startedAt = host.now();
+  }
+
+  get isIdle(): boolean {
+    return this.#found !== null && this.#openCount === 0;
+  }
+
+  begin(exchange: Exchange, _welcome: Welcome, remainingMs: number): void {
+    this.#exchange = exchange;
+    this.#found = null;
+    this.#decodeMs = 0;
+    this.#reconstructed = 0;
+    this.#openCount = 0;
+    const { key, start, end, wantAll, stripesAhead, proxyDeadlineMs } = this.#request;
+    const deadlineMs =
+      proxyDeadlineMs ?? Math.max(1, Math.floor(remainingMs - Math.min(500, remainingMs / 20)));
+    this.#sink.prepare(() => {
+      if (this.#exchange !== exchange) return;
+      exchange.send({
+        kind: "get",
+        key,
+        rangeStart: start,
+        rangeEnd: end,
+        stripesAhead,
+        wantAll,
+        deadlineMs,
+      });
+    });
+  }
+
+  bodyPlace(message: MessageOf<"data">, bytes: number): Uint8Array | null {
+    return this.#assemblies.get(message.stripe)?.place(message, bytes) ?? null;
+  }
+
+  onMessage(message: Message, body: Uint8Array | null): void {
+    switch (message.kind) {
+      case "data":
+        return this.#onData(message, body);
+      case "chunk":
+        return this.#onChunk(message);
+      case "found":
+        return this.#onFound(message);
+      case "erasures":
+        return this.#assemblies.get(message.stripe)?.noteErased(message.indexes);
+      case "miss":
+        return this.#host.done({ kind: "miss", reason: message.reason });
+      case "failed":
+        return this.#host.failed(errorOf(message), true);
+      default:
+        return this.#host.broken(`"${message.kind}" within a GET`);
+    }
+  }
+
+  onLost(reason: string): unknown {
+    this.#exchange = null;
+    this.#dropAssemblies();
+    if (this.#sink.canRestart) return null;
+    return new CacheError("ICACHE_UNREACHABLE", `the connection was lost: ${reason}`);
+  }
+
+  release(): void {
+    this.#dropAssemblies();
+    this.#sink.release();
+  }
+
+  /** The sink has room for more. */
+  pull(): void {
+    const found = this.#found;
+    if (found === null) return;
+    while (this.#nextStripe < this.#endStripe && this.#openCount < this.#request.stripesAhead) {
+      if (!this.#openStripe(found, this.#nextStripe)) return;
+      this.#nextStripe += 1;
+    }
+  }
+
+  #onFound(message: MessageOf<"found">): void {
+    if (this.#found !== null) return this.#host.broken("found twice");
+    const found = this.#check(message);
+    if (typeof found === "string") return this.#host.broken(found);
+    this.#found = found;
+    this.#foundAt = this.#host.now();
+    this.#receivedAt = this.#foundAt;
+    const error = this.#sink.open(found);
+    if (error !== null) return this.#host.failed(error);
+    const isEmpty = found.start === found.end;
+    this.#nextStripe = isEmpty ? 0 : message.firstStripe;
+    this.#endStripe = isEmpty ? 0 : message.endStripe;
+    this.#allowedTo = Math.min(this.#endStripe, this.#nextStripe + this.#request.stripesAhead);
+    this.pull();
+    this.#finishIfWhole();
+  }
+
+  #check(message: MessageOf<"found">): FoundObject | string {
+    const { bytes, stripeCount, stripeBytes, lastStripeBytes, dataChunks, parityChunks } = message;
+    const layout = { bytes, stripeCount, stripeBytes, lastStripeBytes };
+    const code = { dataChunks, parityChunks };
+    const fault = layoutFault(layout) ?? codeFault(code);
+    if (fault !== null) return fault;
+    const start = Math.min(this.#request.start, bytes);
+    const end = Math.max(start, Math.min(this.#request.end, bytes));
+    if (start < end) {
+      const isRight =
+        message.firstStripe === stripeAt(layout, start) &&
+        message.endStripe === stripeAt(layout, end - 1) + 1;
+      if (!isRight) return "the stripes of the range are not the object's";
+    }
+    return { message, layout, code, start, end };
+  }
+
+  #openStripe(found: FoundObject, stripe: number): boolean {
+    const { layout, start, end, code, message } = found;
+    const offset = stripeOffset(layout, stripe);
+    const stripeBytes = stripeLength(layout, stripe);
+    const from = Math.max(0, start - offset);
+    const to = Math.min(stripeBytes, end - offset);
+    const target = this.#sink.target(stripe, offset + from - start, to - from);
+    if (target === null) return false;
+    const { generation, version } = message;
+    const spec = {
+      keyHash: this.#keyHash,
+      generation,
+      version,
+      stripe,
+      code,
+      stripeBytes,
+      start: from,
+      end: to,
+    };
+    this.#assemblies.set(stripe, new StripeAssembly(spec, target, this.#scratch));
+    this.#openCount += 1;
+    this.#host.progress();
+    if (stripe >= this.#allowedTo) {
+      this.#allowedTo = stripe + 1;
+      this.#exchange?.send({ kind: "getStripe", stripe });
+    }
+    return true;
+  }
+
+  #onChunk(message: MessageOf<"chunk">): void {
+    const assembly = this.#assemblies.get(message.stripe);
+    if (assembly?.announce(message) === "bad") this.#sayBad(message);
+  }
+
+  #onData(message: MessageOf<"data">, body: Uint8Array | null): void {
+    const assembly = this.#assemblies.get(message.stripe);
+    if (assembly === undefined) return;
+    const change = assembly.received(message, body);
+    if (change === "bad") this.#sayBad(message);
+    if (assembly.isFinished) {
+      if (!assembly.isReceiving) this.#forget(assembly);
+    } else if (change !== "none" || !assembly.isShort) this.#finishStripe(assembly);
+  }
+
+  #sayBad({ stripe, index }: { readonly stripe: number; readonly index: number }): void {
+    this.#exchange?.send({ kind: "chunkBad", stripe, index });
+  }
+
+  #finishStripe(assembly: StripeAssembly): void {
+    if (!assembly.isReady) return;
+    this.#receivedAt = this.#host.now();
+    const reconstructed = assembly.finish();
+    if (reconstructed > 0) {
+      this.#reconstructed += reconstructed;
+      this.#decodeMs += this.#host.now() - this.#receivedAt;
+    }
+    this.#offerRepairs(assembly);
+    if (!assembly.isReceiving) this.#forget(assembly);
+    this.#openCount -= 1;
+    this.#host.progress();
+    this.#sink.complete(assembly.spec.stripe);
+    this.pull();
+    this.#finishIfWhole();
+  }
+
+  #offerRepairs(assembly: StripeAssembly): void {
+    const bytes = assembly.lostBytes;
+    if (this.#repairs === null || bytes === 0 || !this.#repairs.hasRoom(bytes)) return;
+    const { keyHash: hash, generation, version, stripe } = assembly.spec;
+    for (const lost of assembly.lostChunks()) {
+      this.#repairs.offer({
+        key: this.#request.key,
+        keyHash: hash,
+        generation,
+        version,
+        stripe,
+        ...lost,
+      });
+    }
+  }
+
+  #forget(assembly: StripeAssembly): void {
+    assembly.release();
+    this.#assemblies.delete(assembly.spec.stripe);
+  }
+
+  #dropAssemblies(): void {
+    for (const assembly of this.#assemblies.values()) assembly.release();
+    this.#assemblies = new Map();
+  }
+
+  #finishIfWhole(): void {
+    const found = this.#found;
+    if (found === null || this.#nextStripe < this.#endStripe || this.#openCount > 0) return;
+    this.#exchange?.send({ kind: "getDone" });
+    const now = this.#host.now();
+    this.#host.done({
+      kind: "hit",
+      found,
+      foundMs: this.#foundAt - this.#startedAt,
+      receiveMs: this.#receivedAt - this.#startedAt,
+      decodeMs: this.#decodeMs,
+      totalMs: now - this.#startedAt,
+      reconstructed: this.#reconstructed,
+    });
+  }
+}

@@ -1,0 +1,204 @@
+// One stripe of a PUT on its way: data chunks are digested and announced one after the other, parity is computed
+// slice by slice while they travel, then sent. Each step is short, so that the event loop stays free.
+// It never decides about the object; put-operation.ts does.
+
+import { type ChunkIdentity, chunkDigest } from "../checksum/chunk-digest.ts";
+import type { CodeSpec } from "../core/code.ts";
+import { chunkLength, chunkStride } from "../core/layout.ts";
+import { createCode } from "../erasure/code.ts";
+import type { BufferPool, Lease } from "./buffer-pool.ts";
+import { ChunkSender } from "./chunk-sender.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** Data bytes coded in one step: well below a millisecond. */
+const ENCODED_BYTES_PER_STEP = 2 * 1_024 * 1_024;
+
+/** What a stripe of a PUT has in common with its siblings. */
+export interface PutIdentity {
+  readonly keyHash: Uint8Array;
+  readonly generation: number;
+  readonly version: number;
+}
+
+/** Calls back to the operation. */
+export interface PutStripeEvents {
+  /** There is something to do again (parity memory has come). */
+  readonly onWork: () => void;
+  /** The stripe is stored and the transport holds nothing of it. */
+  readonly onFree: (stripe: PutStripe) => void;
+}
+
+type Phase = "data" | "memory" | "encode" | "parity" | "sent";
+
+/** See the header. `bytes` is borrowed until `onFree`, or until the exchange has drained. */
+export class PutStripe {
+  readonly index: number;
+  readonly bytes: Uint8Array;
+  readonly #exchange: Exchange;
+  readonly #code: CodeSpec;
+  readonly #identity: PutIdentity;
+  readonly #pool: BufferPool;
+  readonly #events: PutStripeEvents;
+  readonly #stride: number;
+  readonly #data: Uint8Array[] = [];
+  readonly #parity: Uint8Array[] = [];
+  readonly #senders: ChunkSender[] = [];
+  #phase: Phase = "data";
+  #encodedTo = 0;
+  #parityLease: Lease | null = null;
+  #withdraw: (() => void) | null = null;
+  #isStored = false;
+  #isFree = false;
+
+  constructor(
+    index: number,
+    bytes: Uint8Array,
+    exchange: Exchange,
+    code: CodeSpec,
+    identity: PutIdentity,
+    pool: BufferPool,
+    events: PutStripeEvents,
+  ) {
+    this.index = index;
+    this.bytes = bytes;
+    this.#exchange = exchange;
+    this.#code = code;
+    this.#identity = identity;
+    this.#pool = pool;
+    this.#events = events;
+    this.#stride = chunkStride(bytes.length, code.dataChunks);
+    for (let i = 0; i < code.dataChunks; i++) {
+      const start = Math.min(bytes.length, i * this.#stride);
+      this.#data.push(bytes.subarray(start, start + chunkLength(bytes.length, code.dataChunks, i)));
+    }
+    exchange.send({ kind: "putStripe", stripe: index, bytes: bytes.length });
+  }
+
+  /** True when every chunk was announced, so that only credit and resends can ask for more. */
+  get isQueued(): boolean {
+    return this.#phase === "sent";
+  }
+
+  /** Does one short piece of work and says how many bytes it went over; 0: nothing to do now. */
+  step(): number {
+    if (this.#isStored) return 0;
+    if (this.#phase === "data") return this.#stepData();
+    if (this.#phase === "encode") return this.#stepEncode();
+    if (this.#phase === "parity") return this.#stepParity();
+    return 0;
+  }
+
+  grant(index: number, bytes: number): void {
+    this.#senders[index]?.grant(bytes);
+  }
+
+  /** Sends a chunk anew; false: no such chunk was announced, or the attempt is not a new one. */
+  resend(index: number, attempt: number): boolean {
+    const sender = this.#senders[index];
+    if (sender === undefined || attempt <= sender.attempt) return false;
+    if (!this.#isStored) this.#announce(index, attempt, sender);
+    return true;
+  }
+
+  /** Enough chunks are confirmed: whatever else was to be sent is left to repair. */
+  stored(): void {
+    this.#isStored = true;
+    this.#phase = "sent";
+    this.#withdraw?.();
+    for (const sender of this.#senders) sender.stop();
+    this.#settle();
+  }
+
+  /** Gives parity memory back; only when the transport holds nothing of it. */
+  release(): void {
+    this.#withdraw?.();
+    this.#parityLease?.release();
+    this.#parityLease = null;
+  }
+
+  #stepData(): number {
+    const index = this.#senders.length;
+    const bytes = this.#send(index);
+    if (index + 1 === this.#code.dataChunks) this.#askForParity();
+    return bytes + 1;
+  }
+
+  #askForParity(): void {
+    const { parityChunks } = this.#code;
+    if (parityChunks === 0) {
+      this.#phase = "sent";
+      return;
+    }
+    this.#phase = "memory";
+    this.#withdraw = this.#pool.acquire(parityChunks * this.#stride, (lease) => {
+      if (this.#isStored || this.#phase !== "memory") return lease.release();
+      this.#parityLease = lease;
+      const memory = lease.memory();
+      for (let i = 0; i < parityChunks; i++)
+        this.#parity.push(memory.subarray(i * this.#stride, (i + 1) * this.#stride));
+      this.#phase = "encode";
+      this.#events.onWork();
+    });
+  }
+
+  #stepEncode(): number {
+    const { dataChunks, parityChunks } = this.#code;
+    const start = this.#encodedTo;
+    const sliceBytes = Math.max(4_096, Math.floor(ENCODED_BYTES_PER_STEP / dataChunks / 64) * 64);
+    const end = Math.min(this.#stride, start + sliceBytes);
+    const data = this.#data.map((shard) =>
+      shard.subarray(Math.min(start, shard.length), Math.min(end, shard.length)),
+    );
+    const parity = this.#parity.map((shard) => shard.subarray(start, end));
+    createCode(dataChunks, parityChunks).encode(data, parity, end - start);
+    this.#encodedTo = end;
+    if (end === this.#stride) this.#phase = "parity";
+    return (end - start) * dataChunks;
+  }
+
+  #stepParity(): number {
+    const index = this.#senders.length;
+    const bytes = this.#send(index);
+    if (index + 1 === this.#code.dataChunks + this.#code.parityChunks) this.#phase = "sent";
+    return bytes + 1;
+  }
+
+  #send(index: number): number {
+    const bytes = this.#bytesOf(index);
+    const sender = new ChunkSender(this.#exchange, { stripe: this.index, index, bytes }, () =>
+      this.#settle(),
+    );
+    this.#senders.push(sender);
+    this.#announce(index, 0, sender);
+    return bytes.length;
+  }
+
+  #announce(index: number, attempt: number, sender: ChunkSender): void {
+    const bytes = this.#bytesOf(index);
+    const identity: ChunkIdentity = { ...this.#identity, stripe: this.index, index };
+    const digest = chunkDigest(identity, bytes);
+    this.#exchange.send({
+      kind: "putChunk",
+      stripe: this.index,
+      index,
+      attempt,
+      bytes: bytes.length,
+      digestLow: digest.low,
+      digestHigh: digest.high,
+    });
+    sender.begin(attempt);
+  }
+
+  #bytesOf(index: number): Uint8Array {
+    const { dataChunks } = this.#code;
+    // Proof: both lists are filled before a chunk of theirs is asked for.
+    return index < dataChunks ? this.#data[index]! : this.#parity[index - dataChunks]!;
+  }
+
+  #settle(): void {
+    if (!this.#isStored || this.#isFree || !this.#senders.every((sender) => sender.isIdle)) return;
+    this.#isFree = true;
+    this.release();
+    this.#events.onFree(this);
+  }
+}

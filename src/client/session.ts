@@ -1,0 +1,306 @@
+// The client's session with one proxy: one connection, dialled when it is needed, greeted, watched for half-open
+// silence, and dialled again with jittered back-off. It never knows what an operation is; it carries exchanges.
+
+import { CODE_RULES_DEFAULT } from "../core/code.ts";
+import { CacheError, isErrorCode } from "../core/errors.ts";
+import type { Clock, Random, Timer } from "../core/ports.ts";
+import type { Connection, Dialer, Envelope } from "../wire/connection.ts";
+import type { Message, MessageOf } from "../wire/messages.ts";
+import { Exchange, type ExchangeCarrier, type ExchangeOwner, type Welcome } from "./exchange.ts";
+
+/** Silence on a connection after which it is pinged, and after which, once more, it is closed. */
+export const SILENCE_MS_MAX = 15_000;
+/** How long one dial, and then the proxy's welcome, may take. */
+export const DIAL_MS_MAX = 5_000;
+/** After this long without a connection those who wait for one are told so: longer than a proxy's restart. */
+export const UNREACHABLE_MS_DEFAULT = 10_000;
+/** The pause before dialling again doubles from the first to the last of these; each is cut by chance to between half and all of it. */
+const BACKOFF_MS_MIN = 50;
+const BACKOFF_MS_MAX = 1_000;
+/** An ended exchange whose memory the transport keeps this long means a stuck connection, which is closed. */
+const DRAIN_MS_MAX = 10_000;
+/** A channel number is 32 bits on the wire; a connection that old is replaced rather than wrapped. */
+const CHANNEL_MAX = 2 ** 32 - 1;
+
+/** What a session needs. */
+export interface SessionOptions {
+  readonly dialer: Dialer;
+  readonly address: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** 16 bytes, the same for the life of the client: with a sequence number it names a change. */
+  readonly clientId: Uint8Array;
+  readonly token: string;
+  readonly agent: string;
+  readonly unreachableMs: number;
+}
+
+type Phase = "idle" | "dialling" | "greeting" | "open" | "closing" | "pausing" | "closed";
+
+/** One session; see the header. */
+export class Session implements ExchangeCarrier {
+  readonly #options: SessionOptions;
+  readonly #exchanges = new Map<number, Exchange>();
+  readonly #waiting = new Map<ExchangeOwner, number>();
+  readonly #pings = new Map<number, () => void>();
+  #phase: Phase = "idle";
+  #connection: Connection | null = null;
+  #welcome: Welcome | null = null;
+  #lastChannel = 0;
+  #failures = 0;
+  #lastFailure = "not dialled yet";
+  #lastHeardAt = 0;
+  #openedAt = 0;
+  #isPinged = false;
+  #watch: Timer | null = null;
+  #pause: Timer | null = null;
+  #onClosed: (() => void) | null = null;
+  /** How often a connection was opened. */
+  dials = 0;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /** Begins an exchange for `owner` as soon as there is a connection, possibly within this call. The answer takes the wish back. */
+  begin(owner: ExchangeOwner): () => void {
+    if (this.#phase === "closed")
+      owner.onRefused(new CacheError("ICACHE_CLOSED", "the client was closed"));
+    else if (this.#phase === "open") this.#open(owner);
+    else {
+      this.#waiting.set(owner, this.#options.clock.now());
+      if (this.#phase === "idle") this.#dial();
+    }
+    return () => void this.#waiting.delete(owner);
+  }
+
+  /** Why there is no connection, for error messages. */
+  get lastFailure(): string {
+    return this.#lastFailure;
+  }
+
+  /** Ends everything; `closed` is called when the connection is gone, possibly within this call. */
+  close(closed: () => void): void {
+    if (this.#phase === "closed") return closed();
+    const connection = this.#connection;
+    this.#phase = "closed";
+    this.#pause?.cancel();
+    this.#watch?.cancel();
+    const error = new CacheError("ICACHE_CLOSED", "the client was closed");
+    for (const owner of [...this.#waiting.keys()]) this.#refuse(owner, error);
+    if (connection === null) return closed();
+    this.#onClosed = closed;
+    connection.close("the client was closed");
+  }
+
+  /** The other side broke the protocol, or the connection is stuck: gives the connection up. */
+  fault(reason: string): void {
+    if (this.#connection === null || this.#phase === "closed" || this.#phase === "closing") return;
+    this.#phase = "closing";
+    this.#lastFailure = reason;
+    this.#connection.close(reason);
+  }
+
+  send(channel: number, message: Message, body?: Uint8Array, onSent?: () => void): void {
+    const envelope = { channel, term: 0, invocation: 0 };
+    if (this.#connection === null) onSent?.();
+    else if (body === undefined) this.#connection.send(envelope, message);
+    else this.#connection.send(envelope, message, body, onSent);
+  }
+
+  dropQueued(channel: number): void {
+    this.#connection?.dropQueued(channel);
+  }
+
+  ping(answered: () => void): void {
+    const nonce = this.#options.random.u32();
+    this.#pings.set(nonce, answered);
+    this.send(0, { kind: "ping", nonce });
+  }
+
+  onDraining(exchange: Exchange): void {
+    const connection = this.#connection;
+    this.#options.clock.setTimer(DRAIN_MS_MAX, () => {
+      const isStuck =
+        this.#exchanges.get(exchange.channel) === exchange && this.#connection === connection;
+      if (isStuck) this.fault("a transfer could not be ended");
+    });
+  }
+
+  onDrained(exchange: Exchange): void {
+    if (this.#exchanges.get(exchange.channel) === exchange)
+      this.#exchanges.delete(exchange.channel);
+  }
+
+  #open(owner: ExchangeOwner): void {
+    if (this.#welcome === null) return;
+    this.#lastChannel += 1;
+    const exchange = new Exchange(this.#lastChannel, owner, this);
+    this.#exchanges.set(exchange.channel, exchange);
+    owner.onOpen(exchange, this.#welcome);
+    if (this.#lastChannel >= CHANNEL_MAX) this.fault("channel numbers are used up");
+  }
+
+  #dial(): void {
+    const { dialer, address, clock } = this.#options;
+    this.#phase = "dialling";
+    this.dials += 1;
+    dialer.dial(address, DIAL_MS_MAX, (connection, reason) => {
+      if (this.#phase === "closed") return connection?.close("the client was closed");
+      if (connection === null) return this.#onGone(reason);
+      this.#phase = "greeting";
+      this.#connection = connection;
+      this.#lastChannel = 0;
+      connection.setHandler({
+        bodyPlace: (envelope, message, bytes) => this.#bodyPlace(envelope, message, bytes),
+        onMessage: (envelope, message, body) => this.#onMessage(envelope, message, body),
+        onClose: (why) => this.#onClose(why),
+      });
+      const { clientId, token, agent } = this.#options;
+      this.send(0, { kind: "hello", clientId, token, epoch: 0, agent });
+      this.#lastHeardAt = clock.now();
+      this.#isPinged = false;
+      this.#watch = clock.setTimer(DIAL_MS_MAX, () => this.#onWatch());
+    });
+  }
+
+  /** One timer watches the connection: for the welcome first, then for silence. */
+  #onWatch(): void {
+    if (this.#phase === "greeting") return this.fault("the proxy did not greet in time");
+    if (this.#phase !== "open") return;
+    const { clock } = this.#options;
+    const silentMs = clock.now() - this.#lastHeardAt;
+    if (silentMs < SILENCE_MS_MAX) {
+      this.#watch = clock.setTimer(SILENCE_MS_MAX - silentMs, () => this.#onWatch());
+    } else if (this.#isPinged) {
+      this.fault(`nothing came for ${Math.round(silentMs / 1_000)} s`);
+    } else {
+      this.#isPinged = true;
+      this.send(0, { kind: "ping", nonce: this.#options.random.u32() });
+      this.#watch = clock.setTimer(SILENCE_MS_MAX, () => this.#onWatch());
+    }
+  }
+
+  #bodyPlace(envelope: Envelope, message: Message, bytes: number): Uint8Array | null {
+    this.#hear();
+    const exchange = this.#exchanges.get(envelope.channel);
+    if (exchange === undefined || exchange.hasEnded || message.kind !== "data") return null;
+    const place = exchange.owner.bodyPlace(message, bytes);
+    if (place !== null) exchange.notePlaced();
+    return place;
+  }
+
+  #onMessage(envelope: Envelope, message: Message, body: Uint8Array | null): void {
+    this.#hear();
+    const exchange = this.#exchanges.get(envelope.channel);
+    if (body !== null) exchange?.noteFilled();
+    if (message.kind === "pong") return this.#onPong(message.nonce);
+    if (message.kind === "ping")
+      return this.send(envelope.channel, { kind: "pong", nonce: message.nonce });
+    if (envelope.channel === 0) return this.#onOwnMessage(message);
+    if (exchange !== undefined && !exchange.hasEnded) exchange.owner.onMessage(message, body);
+  }
+
+  #hear(): void {
+    this.#lastHeardAt = this.#options.clock.now();
+    this.#isPinged = false;
+  }
+
+  #onPong(nonce: number): void {
+    const answered = this.#pings.get(nonce);
+    this.#pings.delete(nonce);
+    answered?.();
+  }
+
+  #onOwnMessage(message: Message): void {
+    if (message.kind === "refused") this.#onRefused(message);
+    else if (message.kind === "welcome" && this.#phase === "greeting") this.#onWelcome(message);
+    else this.fault(`the proxy sent "${message.kind}" out of place`);
+  }
+
+  #onWelcome(message: MessageOf<"welcome">): void {
+    const codeRules = message.codeRules.map(({ bytesBelow, dataChunks, parityChunks }) => ({
+      bytesBelow,
+      code: { dataChunks, parityChunks },
+    }));
+    this.#welcome = {
+      generation: message.generation,
+      poolNodes: message.poolNodes,
+      codeRules: codeRules.length === 0 ? CODE_RULES_DEFAULT : codeRules,
+    };
+    this.#phase = "open";
+    this.#openedAt = this.#options.clock.now();
+    this.#watch?.cancel();
+    this.#watch = this.#options.clock.setTimer(SILENCE_MS_MAX, () => this.#onWatch());
+    for (const owner of [...this.#waiting.keys()]) {
+      if (this.#waiting.delete(owner)) this.#open(owner);
+    }
+  }
+
+  /** Being turned away for good reaches those who wait; a proxy that is busy or stopping is tried again. */
+  #onRefused(message: MessageOf<"refused">): void {
+    this.#lastFailure = message.reason;
+    const isForGood = [
+      "ICACHE_AUTH",
+      "ICACHE_DENIED",
+      "ICACHE_PROTOCOL",
+      "ICACHE_INVALID",
+    ].includes(message.code);
+    if (isForGood && isErrorCode(message.code)) {
+      const error = new CacheError(message.code, message.reason);
+      for (const owner of [...this.#waiting.keys()]) this.#refuse(owner, error);
+    }
+    this.fault(message.reason);
+  }
+
+  #refuse(owner: ExchangeOwner, error: CacheError): void {
+    if (this.#waiting.delete(owner)) owner.onRefused(error);
+  }
+
+  #onClose(reason: string): void {
+    const exchanges = [...this.#exchanges.values()];
+    const why = this.#phase === "closing" ? this.#lastFailure : reason;
+    this.#connection = null;
+    this.#watch?.cancel();
+    this.#exchanges.clear();
+    this.#pings.clear();
+    if (this.#phase === "closed") {
+      for (const exchange of exchanges) this.#lose(exchange, why);
+      return this.#onClosed?.();
+    }
+    const livedMs = this.#welcome === null ? 0 : this.#options.clock.now() - this.#openedAt;
+    this.#welcome = null;
+    // Only a connection that was of use makes the next pause short again.
+    if (livedMs >= BACKOFF_MS_MAX) this.#failures = 0;
+    this.#onGone(why);
+    for (const exchange of exchanges) this.#lose(exchange, why);
+  }
+
+  #lose(exchange: Exchange, reason: string): void {
+    const hadEnded = exchange.hasEnded;
+    exchange.noteLost();
+    if (!hadEnded) exchange.owner.onLost(reason);
+  }
+
+  /** No connection: tell those who have waited long enough, pause, dial again while anybody waits. */
+  #onGone(reason: string): void {
+    const { clock, random, address, unreachableMs } = this.#options;
+    this.#lastFailure = reason;
+    this.#failures += 1;
+    this.#phase = "pausing";
+    const now = clock.now();
+    const whole = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** Math.min(10, this.#failures - 1));
+    const pauseMs = whole / 2 + random.below(Math.ceil(whole / 2));
+    this.#pause = clock.setTimer(pauseMs, () => {
+      if (this.#phase !== "pausing") return;
+      this.#phase = "idle";
+      if (this.#waiting.size > 0) this.#dial();
+    });
+    const error = new CacheError(
+      "ICACHE_UNREACHABLE",
+      `no connection to the proxy at ${address}: ${reason}`,
+    );
+    for (const [owner, since] of [...this.#waiting])
+      if (now - since >= unreachableMs) this.#refuse(owner, error);
+  }
+}
