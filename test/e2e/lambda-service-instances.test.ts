@@ -3,10 +3,14 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { InstanceInfo } from "../../src/platform/lambda-service/admin.ts";
+import { Watchdog } from "../../src/platform/lambda-service/watchdog.ts";
 import { isAlive, isRefused, payloadOf, startFixture, until } from "./lambda-service-fixture.ts";
 
 const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
@@ -74,11 +78,12 @@ test("kill: the next invocation is a cold start with a new identity; a busy one 
   const { create, call, invoke, service } = await startFixture(t);
   await create("a");
   const first = await call("a");
+  // The next invocation may come before the process is gone; a killed instance is not chosen.
   assert.equal(service.admin.kill({ function: "a" }).length, 1);
-  await until("it is gone", () => !isAlive(first.pid));
   const second = await call("a");
   assert.notEqual(second.instance, first.instance);
   assert.equal(second.count, 1);
+  await until("the first is gone", () => !isAlive(first.pid));
   const running = invoke("a", { sleepMs: 5000 });
   await until("it is busy", () => service.admin.instances()[0]?.state === "busy");
   service.admin.reclaimAll();
@@ -201,6 +206,50 @@ test("death: kill -9 of the service leaves nothing alive, frozen and held instan
   await until("all are gone", () => instances.every(({ pid }) => !isAlive(pid)), 5000);
   assert.ok(performance.now() - killedAt < 5000);
   assert.ok(await isRefused(Number(new URL(url).port)));
+});
+
+test("watchdog: alone kills stopped groups at the end of its input, but not forgotten ones", async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "infinicache-test-"));
+  const watchdog = new Watchdog(directory);
+  const [guarded, stopped, forgotten] = [0, 1, 2].map(() => {
+    const child = spawn("sleep", ["60"], { detached: true, stdio: "ignore" });
+    t.after(() => child.kill("SIGKILL"));
+    watchdog.add(child.pid ?? 0);
+    return child;
+  });
+  assert.ok(guarded && stopped && forgotten);
+  stopped.kill("SIGSTOP");
+  watchdog.remove(forgotten.pid ?? 0);
+  const ended = [guarded, stopped].map((child) => once(child, "exit"));
+  await watchdog.close();
+  for (const [, signal] of await Promise.all(ended)) assert.equal(signal, "SIGKILL");
+  assert.equal(forgotten.exitCode, null);
+  assert.equal(forgotten.signalCode, null);
+  assert.ok(!existsSync(directory));
+});
+
+test("storm: kills at any moment of many invocations lose no slot and leak no instance", async (t) => {
+  const { create, invoke, service } = await startFixture(t, { spawnConcurrency: 2 });
+  const names = ["a", "b", "c", "d"];
+  await Promise.all(names.map((name) => create(name)));
+  const end = performance.now() + 2500;
+  const killer = setInterval(() => service.admin.kill({ count: 1 }), 15);
+  const outcomes = { returned: 0, crashed: 0 };
+  const work = async (name: string): Promise<void> => {
+    while (performance.now() < end) {
+      const output = await invoke(name, { sleepMs: 3 });
+      if (output.FunctionError === undefined) outcomes.returned += 1;
+      else outcomes.crashed += 1;
+    }
+  };
+  await Promise.all([...names, ...names].map(work));
+  clearInterval(killer);
+  t.diagnostic(JSON.stringify(outcomes));
+  for (const name of names) assert.equal((await invoke(name)).FunctionError, undefined);
+  assert.ok(outcomes.returned > 0 && outcomes.crashed > 0);
+  const { instancesStarted, reclaims } = service.admin.counters();
+  // The books balance: what was started and not killed is there.
+  assert.equal(service.admin.instances().length, instancesStarted - reclaims);
 });
 
 test("close: ends every instance and may be called twice", async (t) => {

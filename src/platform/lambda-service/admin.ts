@@ -134,7 +134,7 @@ export class LambdaAdmin {
   #living({ instance, function: functionName }: InstanceSelection): Instance[] {
     return this.#pool
       .instances(functionName ?? null)
-      .filter(({ id, state }) => state !== "dead" && (instance === undefined || id === instance));
+      .filter(({ id, isAlive }) => isAlive && (instance === undefined || id === instance));
   }
 }
 

@@ -129,9 +129,14 @@ export class Instance {
     return this.#process.pid;
   }
 
+  /** False from the kill on, which its process outlives by a moment. */
+  get isAlive(): boolean {
+    return this.#state !== "dead" && this.#cause === null;
+  }
+
   /** True when it can take an invocation that nobody else has in mind for it. */
   get isFree(): boolean {
-    return this.#state === "idle" && !this.#isClaimed && !this.#isRetired;
+    return this.isAlive && this.#state === "idle" && !this.#isClaimed && !this.#isRetired;
   }
 
   /** True while stopped by hand; ordinary thawing does not end that. */

@@ -120,9 +120,9 @@ export class InstancePool {
     }
   }
 
-  /** Ends instances at once, busy or not; counted as reclaims. Returns the ids that lived. */
+  /** Ends instances at once, busy or not; counted as reclaims. Returns the ids that lived until now. */
   kill(instances: readonly Instance[], cause: KillCause = "admin"): string[] {
-    const living = instances.filter(({ state }) => state !== "dead");
+    const living = instances.filter((instance) => instance.isAlive);
     for (const instance of living) instance.kill(cause);
     this.#parts.counters.reclaims += living.length;
     return living.map(({ id }) => id);
