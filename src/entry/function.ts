@@ -38,7 +38,7 @@ function readSettings(env: {
   const budgetText = env["INFINICACHE_CHUNK_BUDGET_MB"];
   const budgetBytes =
     budgetText === undefined
-      ? chunkBudget(memoryMb)
+      ? chunkBudget(memoryMb, env["MALLOC_MMAP_THRESHOLD_"] !== undefined)
       : number("INFINICACHE_CHUNK_BUDGET_MB", budgetText, 65_536) * MIB;
   if (wrong.length > 0 || nodeKey === null) return wrong.join("; ");
   return { pool, node, nodeKey, memoryMb, budgetBytes };

@@ -114,7 +114,7 @@ export class ChunkStore {
 
   /** Forgets every chunk. */
   empty(): void {
-    for (const name of [...this.#chunks.keys()]) this.#remove(name);
+    for (const name of this.#chunks.keys()) this.#remove(name);
   }
 
   /** Every chunk held, as the store changes: what is added meanwhile comes too. */
@@ -127,7 +127,8 @@ export class ChunkStore {
    * last round moves in front of all that were not, and loses its mark.
    */
   mostRecentFirst(): readonly StoredChunk[] {
-    for (const chunk of [...this.#chunks.values()]) {
+    // A chunk that was moved comes round once more, without its mark.
+    for (const chunk of this.#chunks.values()) {
       if (!chunk.isUsed) continue;
       chunk.isUsed = false;
       this.#chunks.delete(chunk.name);

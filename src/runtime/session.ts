@@ -2,11 +2,17 @@
 // the answer stays out, and gives up after a second. It is the one place where frames of other terms and
 // invocations are dropped, and nothing passes it before the proof. It does not know what messages do.
 
-import { helloProofText, type InvokeOrder, welcomeProofText } from "../core/invocation.ts";
+import type { InvokeOrder } from "../core/invocation.ts";
 import type { Clock, Crypto } from "../core/ports.ts";
 import type { Connection, Dialer, Envelope } from "../wire/connection.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
 import { Deadline } from "./deadline.ts";
+import {
+  type InstanceIdentity,
+  isGenuineWelcome,
+  makeHello,
+  type StoreSummary,
+} from "./handshake.ts";
 
 /** Without a welcomed connection for this long the instance returns, so that two proxies never fight over a node. */
 export const UNREACHABLE_MS_MAX = 1_000;
@@ -16,21 +22,6 @@ export const ATTEMPT_MS_MIN = 100;
 const ATTEMPT_MS_MAX_FIRST = 400;
 /** The pause after a second refusal in a row; doubles. The first is followed by a dial at once. */
 const REDIAL_PAUSE_MS = 25;
-
-/** What a hello says about the store. */
-export type StoreSummary = Pick<
-  MessageOf<"functionHello">,
-  "storeDigestLow" | "storeDigestHigh" | "chunks" | "usedBytes" | "budgetBytes"
->;
-
-/** Who this instance is. */
-export interface InstanceIdentity {
-  readonly pool: string;
-  readonly node: number;
-  readonly nodeKey: Uint8Array;
-  /** 16 random bytes, drawn at start. */
-  readonly instance: Uint8Array;
-}
 
 /** What the session needs of the outside. */
 export interface SessionPorts {
@@ -267,35 +258,28 @@ export class Session {
   }
 
   #sayHello(live: Live, order: InvokeOrder): void {
-    const { crypto } = this.#ports;
-    const { node, nodeKey, instance } = this.#identity;
-    const { generation, term, invocation } = order;
-    const nonce = crypto.randomBytes(32);
-    const challenge = live.challenge;
-    if (challenge === null) return;
-    const numbers = { node, term, invocation, generation };
-    live.nonce = nonce;
-    live.connection.send(envelopeOf(order, 0), {
-      kind: "functionHello",
-      node,
-      instance,
-      nonce,
-      proof: crypto.hmacSha256(nodeKey, helloProofText(challenge, nonce, instance, numbers)),
-      generation,
+    if (live.challenge === null) return;
+    const hello = makeHello(this.#ports.crypto, this.#identity, order, live.challenge, {
       ...this.#events.summary(),
       redials: Math.min(this.#redialsUntold, 65_535),
       isFresh: this.#isFresh,
     });
+    live.nonce = hello.nonce;
+    live.connection.send(envelopeOf(order, 0), hello);
   }
 
   #welcomed(live: Live, message: MessageOf<"functionWelcome">): void {
     const order = this.#order;
     if (order === null || live.nonce === null || live.challenge === null) return;
-    const { term, generation } = order;
-    const text = welcomeProofText(live.nonce, live.challenge, { term, generation });
-    const proof = this.#ports.crypto.hmacSha256(this.#identity.nodeKey, text);
-    const isGenuine =
-      message.generation === generation && this.#ports.crypto.equal(message.proof, proof);
+    const { nonce, challenge } = live;
+    const { crypto } = this.#ports;
+    const isGenuine = isGenuineWelcome(
+      crypto,
+      this.#identity,
+      order,
+      { nonce, challenge },
+      message,
+    );
     if (!isGenuine) {
       this.counters.forgeries++;
       this.#drop("the proxy's proof is wrong");

@@ -187,7 +187,7 @@ export class Transfers {
 
   /** The invocation or the connection is over, and every exchange with it. `onIdle` is not called. */
   endAll(): void {
-    for (const channel of [...this.#open.keys()]) this.#end(channel);
+    for (const channel of this.#open.keys()) this.#end(channel);
     this.#sweep.cancel();
   }
 
@@ -237,7 +237,7 @@ export class Transfers {
 
   #sweepIdle(): void {
     const now = this.#clock.now();
-    for (const transfer of [...this.#open.values()]) {
+    for (const transfer of this.#open.values()) {
       if (now - transfer.progressAt >= TRANSFER_IDLE_MS_MAX) transfer.giveUp();
     }
     if (this.#open.size > 0) this.#sweep.set(now + TRANSFER_IDLE_MS_MAX / 2);

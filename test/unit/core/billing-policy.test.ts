@@ -1,4 +1,5 @@
 // Both billing policies, as tables of what happened and when the instance is due to leave.
+// Times are milliseconds after the start of the invocation.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

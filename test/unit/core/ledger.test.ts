@@ -1,4 +1,5 @@
-// The cost ledger against the figures of the paper's cost model, and by property: parts add up to the whole.
+// The cost ledger against the figures of the paper's cost model, and by property: parts add up to the
+// whole. Expected values are computed by hand from published prices.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,5 @@
 // The chunk store against a naive twin, its CLOCK order, its memory, and the fingerprints of its digest.
+// Nothing here knows messages.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -153,14 +154,15 @@ test("fingerprints: every field counts in every bit, and 200,000 neighbours are 
 });
 
 test("memory: the budget leaves the process its reserve, and is never negative", () => {
-  const cases: readonly [memoryMb: number, budgetMb: number][] = [
-    [64, 0],
-    [128, 28],
-    [256, 152],
-    [1_536, 1_392],
-    [10_240, 9_824],
+  const cases: readonly [memoryMb: number, tunedMb: number, defaultMb: number][] = [
+    [64, 0, 0],
+    [128, 24, 16],
+    [256, 144, 128],
+    [1_536, 1_344, 1_248],
+    [10_240, 9_504, 8_864],
   ];
-  for (const [memoryMb, budgetMb] of cases) {
-    assert.equal(chunkBudget(memoryMb) / (1_024 * 1_024), budgetMb, `${memoryMb} MB`);
+  for (const [memoryMb, tunedMb, defaultMb] of cases) {
+    assert.equal(chunkBudget(memoryMb, true) / (1_024 * 1_024), tunedMb, `${memoryMb} MB tuned`);
+    assert.equal(chunkBudget(memoryMb, false) / (1_024 * 1_024), defaultMb, `${memoryMb} MB`);
   }
 });

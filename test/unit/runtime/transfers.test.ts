@@ -1,4 +1,5 @@
-// Chunks in and out of an instance: verification, budget, credit, cancellation and what happens at each limit.
+// Chunks in and out of an instance: verification, budget, credit, cancellation, and what happens at
+// each limit. The world is scripted; real sockets are tested elsewhere.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
