@@ -47,6 +47,8 @@ export class ChunkFetch implements Exchange {
   #found: MessageOf<"chunkFound"> | null = null;
   #received = 0;
   #openings = 1;
+  /** The function gave it up because no reader took anything; it goes on when one does. */
+  #isStalled = false;
   /** All parts so far, or null once the first have been let go. */
   #kept: Part[] | null = [];
   /** Parts the function was credited for, each once however many readers pass it on. */
@@ -85,6 +87,11 @@ export class ChunkFetch implements Exchange {
   onPassedOn(part: Part): void {
     if (this.#granted.has(part)) return;
     this.#granted.add(part);
+    if (this.#isStalled && this.#readers.size > 0) {
+      this.#isStalled = false;
+      this.#link.open(this);
+      return;
+    }
     const isRunning = this.#channel !== null && this.#received < this.bytes;
     if (!isRunning || this.#channel === null || !this.#link.isAwake) return;
     const { stripe, index } = this.#id;
@@ -105,6 +112,7 @@ export class ChunkFetch implements Exchange {
   onMessage(message: Message, body: Uint8Array | null): void {
     if (message.kind === "chunkFound") this.#onFound(message);
     else if (message.kind === "chunkAbsent") this.#fail("missing");
+    else if (message.kind === "cancel") this.#onGivenUp();
     else if (message.kind === "data" && body !== null) this.#onPart(body, message.offset);
   }
 
@@ -124,6 +132,12 @@ export class ChunkFetch implements Exchange {
     this.#found = found;
     if (isFirst) for (const reader of [...this.#readers]) reader.onFound(found);
     if (this.bytes === 0) this.#complete();
+  }
+
+  #onGivenUp(): void {
+    if (this.#channel !== null) this.#link.finish(this.#channel);
+    this.#channel = null;
+    this.#isStalled = true;
   }
 
   #onPart(body: Uint8Array, offset: number): void {

@@ -13,6 +13,7 @@ export type CallFate = "open" | "unknown";
 export interface HeldInstance {
   readonly invocation: InvocationId;
   readonly instance: InstanceId;
+  readonly call: CallFate;
 }
 
 /** What the proxy believes of a node. */

@@ -45,7 +45,7 @@ function greet(event: EventOf<"hello">, call: "open" | "unknown", facts: LinkFac
   if (facts.primary === null || !facts.isPrimaryWorthFinding) return go(awake, { kind: "adopt", instance });
   const next = facts.nextInvocation;
   return go(
-    { kind: "searching", invocation: next, held: { invocation, instance }, tries: 1 },
+    { kind: "searching", invocation: next, held: { invocation, instance, call }, tries: 1 },
     { kind: "hold", invocation, forMs: SEARCH_HOLD_MS },
     { kind: "invoke", invocation: next },
   );
@@ -61,7 +61,7 @@ function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: Link
   if (state.tries < SEARCH_TRIES_MAX) {
     const next = facts.nextInvocation;
     return go(
-      { kind: "searching", invocation: next, held: { invocation, instance }, tries: state.tries + 1 },
+      { kind: "searching", invocation: next, held: { invocation, instance, call: "open" }, tries: state.tries + 1 },
       { kind: "hold", invocation, forMs: SEARCH_HOLD_MS }, ...release, { kind: "invoke", invocation: next },
     );
   }
@@ -70,11 +70,14 @@ function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: Link
 }
 
 /** The search could not be finished. Nothing is proven: serve with the stranger, and forget nothing. */
-function settle(state: StateOf<"searching">, invocation: InvocationId, facts: LinkFacts): LinkStep {
-  if (invocation !== state.invocation) return go({ ...state, held: null });
-  if (state.held === null) return backOff(facts, 1, null);
+function settle(state: StateOf<"searching">, event: EventOf<"returned" | "crashed" | "notStarted" | "unknown">, facts: LinkFacts): LinkStep {
+  if (event.invocation !== state.invocation) return go({ ...state, held: null });
+  if (state.held === null) {
+    if (event.kind === "unknown") return detach(facts, state.invocation, { kind: "giveUp" });
+    return backOff(facts, 1, event.kind === "notStarted" ? event.retryAfterMs : null);
+  }
   const { held } = state;
-  return go({ kind: "awake", ...held, call: "open" }, { kind: "hold", invocation: held.invocation, forMs: 0 }, { kind: "adopt", instance: held.instance });
+  return go({ kind: "awake", ...held }, { kind: "hold", invocation: held.invocation, forMs: 0 }, { kind: "adopt", instance: held.instance });
 }
 
 const lostAnd = (instance: InstanceId, facts: LinkFacts): LinkStep => rest(facts, { kind: "interrupt" }, { kind: "lost", instance });
@@ -111,10 +114,7 @@ export const LINK_TABLE: Table = {
     hello: found,
     bye: (state, event) => go(event.invocation === state.invocation ? state : { ...state, held: null }, { kind: "byeOk", invocation: event.invocation }),
     disconnected: (state, event) => (event.invocation === state.invocation ? stay(state) : go({ ...state, held: null })),
-    returned: (state, event, facts) => settle(state, event.invocation, facts),
-    crashed: (state, event, facts) => settle(state, event.invocation, facts),
-    notStarted: (state, event, facts) => settle(state, event.invocation, facts),
-    unknown: (state, event, facts) => settle(state, event.invocation, facts),
+    returned: settle, crashed: settle, notStarted: settle, unknown: settle,
     tick: stay,
   },
   awake: {

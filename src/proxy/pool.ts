@@ -115,7 +115,7 @@ export class Pool {
     const expected = new Map<string, ChunkRecord>();
     for (const [name, record] of space.chunks) if (record.instance === link.primary) expected.set(name, record);
     this.#audits.set(link.node, { expected, listed: [] });
-    link.send(0, { kind: "inventoryGet" });
+    link.askInventory();
   }
 
   /** What is left in `expected` is missing; what was listed and is unknown here is to be dropped. */

@@ -7,7 +7,7 @@ import { generation, instanceId, invocationId, keyBytes, nodeIndex, type NodeInd
 import { type BillingPolicySpec, nodeKey, sealOrder } from "../core/invocation.ts";
 import { assert } from "../core/assert.ts";
 import type { Ledger } from "../core/ledger.ts";
-import type { Clock, Crypto, FunctionPlatform, InvokeOutcome, LoadedTable, Random, TableStore, Timer, WallClock } from "../core/ports.ts";
+import type { Clock, Crypto, FunctionPlatform, InvokeOutcome, LoadedTable, Random, TableChange, TableStore, Timer, WallClock } from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import type { Connection } from "../wire/connection.ts";
 import { ChunkFetch, type FetchReader } from "./chunk-fetch.ts";
@@ -182,14 +182,20 @@ export class ProxyCore {
 
   #restore(): Map<NodeIndex, InstanceId> {
     const newest = new Map<NodeIndex, { readonly version: number; readonly instance: InstanceId }>();
+    const outside: TableChange[] = [];
     for (const stored of this.#loaded.objects) {
-      if (stored.places.some((place) => place.node >= this.#options.nodes)) continue; // The pool was made smaller.
+      if (stored.places.some((place) => place.node >= this.#options.nodes)) {
+        // The pool was made smaller. Kept, it would come back with a larger one, though deleted meanwhile.
+        outside.push({ kind: "remove", key: stored.key });
+        continue;
+      }
       const object = fromStored(stored, this.#options.ports.hashKey(keyBytes(stored.key as ObjectKey))); // Proof: committed, so checked.
       this.#table.restore(object);
       for (const { node, instance } of object.places) {
         if (instance !== null && (newest.get(node)?.version ?? -1) < object.version) newest.set(node, { version: object.version, instance });
       }
     }
+    if (outside.length > 0) this.#options.ports.store.commit(outside);
     return new Map([...newest].map(([node, { instance }]) => [node, instanceId(instance)]));
   }
 

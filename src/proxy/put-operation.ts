@@ -141,7 +141,7 @@ export class PutOperation implements Operation {
       keyHash: this.#keyHash, version: this.#version, code: this.#code,
       layout: layoutOfStripes(commit.stripeCount, commit.stripeBytes, commit.lastStripeBytes),
       createdAtMs: now,
-      expiresAtMs: this.#request.ttlMs === 0 ? 0 : now + this.#request.ttlMs,
+      expiresAtMs: this.#request.ttlMs === 0 ? 0 : Math.min(now + this.#request.ttlMs, Number.MAX_SAFE_INTEGER),
       metadata: this.#request.metadata, places, pins: 0, isCurrent: true,
     };
     table.commit(object);

@@ -33,6 +33,8 @@ export class StripeGet {
   readonly #onEnd: (end: StripeEnd) => void;
   readonly #chunks: ChunkState[];
   readonly #erasures = new Set<number>();
+  /** How often each chunk was announced to the client: one that was cancelled may be wanted after all. */
+  readonly #attempts = new Map<number, number>();
   readonly #startedAt: number;
   #hedgeTimer: Timer | null = null;
   #isClosed = false;
@@ -76,14 +78,17 @@ export class StripeGet {
 
   onFound(index: number, found: MessageOf<"chunkFound">): void {
     const { bytes, digestLow, digestHigh } = found;
-    this.channel.send({ kind: "chunk", stripe: this.stripe, index, attempt: 0, bytes, digestLow, digestHigh });
+    const attempt = (this.#attempts.get(index) ?? -1) + 1;
+    this.#attempts.set(index, attempt);
+    this.channel.send({ kind: "chunk", stripe: this.stripe, index, attempt, bytes, digestLow, digestHigh });
   }
 
-  onPart(index: number, part: Part, fetch: ChunkFetch | null): void {
+  onPart(index: number, part: Part, onPassedOn: () => void): void {
     part.hold();
     const { offset, bytes } = part;
-    this.channel.send({ kind: "data", stripe: this.stripe, index, attempt: 0, offset }, bytes, () => {
-      fetch?.onPassedOn(part);
+    const attempt = this.#attempts.get(index) ?? 0;
+    this.channel.send({ kind: "data", stripe: this.stripe, index, attempt, offset }, bytes, () => {
+      onPassedOn();
       part.release();
     });
   }
@@ -225,7 +230,8 @@ class ChunkReader implements FetchReader {
   }
 
   onPart(part: Part): void {
-    this.#stripe.onPart(this.#index, part, this.#fetch);
+    // Asked for when the part has left: one that joins is handed parts before it knows its fetch.
+    this.#stripe.onPart(this.#index, part, () => this.#fetch?.onPassedOn(part));
   }
 
   onFetched(): void {
