@@ -2,7 +2,7 @@
 // of invocations. The process leads its own group, so that signals reach whatever it starts, and dies
 // with its parent where the system can promise that.
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -21,11 +21,13 @@ export interface ProcessSpec {
 
 const SETPRIV = ["/usr/bin/setpriv", "/bin/setpriv"].find((path) => existsSync(path)) ?? null;
 const HAS_PROC = existsSync("/proc/self/statm");
+const SAMPLE_MS = 1000;
 const PAGE_BYTES = HAS_PROC ? pageBytes() : 4096;
 
 /** A started process; its signals do nothing once it has ended. */
 export class InstanceProcess {
   readonly #child: ChildProcess;
+  readonly #sample = { bytes: 0, atMs: Number.NEGATIVE_INFINITY };
   #hasEnded = false;
 
   constructor(spec: ProcessSpec) {
@@ -75,14 +77,28 @@ export class InstanceProcess {
     this.#signal("SIGKILL");
   }
 
-  /** Resident bytes now; 0 when the system does not tell. */
+  /** Resident bytes now (up to a second ago where there is no /proc); 0 when the system does not tell. */
   residentBytes(): number {
     if (this.#hasEnded) return 0;
+    if (!HAS_PROC) return this.#residentFromPs();
     try {
-      return HAS_PROC ? residentFromProc(this.pid) : residentFromPs(this.pid);
+      const pages = readFileSync(`/proc/${this.pid}/statm`, "latin1").split(" ")[1];
+      return Number(pages) * PAGE_BYTES;
     } catch {
       return 0; // It has just ended.
     }
+  }
+
+  #residentFromPs(): number {
+    const sample = this.#sample;
+    // `ps` takes milliseconds: it is asked in the background, once a second at most.
+    if (performance.now() - sample.atMs >= SAMPLE_MS) {
+      sample.atMs = performance.now();
+      execFile("ps", ["-o", "rss=", "-p", String(this.pid)], (_error, text) => {
+        sample.bytes = (Number.parseInt(text, 10) || 0) * 1024;
+      });
+    }
+    return sample.bytes;
   }
 
   #signal(signal: NodeJS.Signals): void {
@@ -93,14 +109,6 @@ export class InstanceProcess {
       // The group has ended already.
     }
   }
-}
-
-function residentFromProc(pid: number): number {
-  return Number(readFileSync(`/proc/${pid}/statm`, "latin1").split(" ")[1]) * PAGE_BYTES;
-}
-
-function residentFromPs(pid: number): number {
-  return Number(execFileSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" })) * 1024;
 }
 
 function pageBytes(): number {
