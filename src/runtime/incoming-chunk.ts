@@ -69,18 +69,6 @@ export class IncomingChunk implements Transfer {
   data(_message: MessageOf<"data">, body: Uint8Array | null): void {
     // A part that is not the next one: the sender has lost its thread, and the chunk can only begin anew.
     if (body === null) {
-      process
-        .getBuiltinModule("fs")
-        .appendFileSync(
-          "/tmp/fn.log",
-          JSON.stringify([
-            _message,
-            this.#receivedBytes,
-            this.#bytes.length,
-            this.#announced.stripe,
-            this.#announced.index,
-          ]) + "\n",
-        );
       this.#port.interrupt();
       return;
     }
