@@ -33,6 +33,9 @@ interface Invocation {
   readonly begunAt: number;
   purpose: Purpose;
   session: FunctionSession | null;
+  /** Who has said hello for it, and what it said last. */
+  instance: InstanceId | null;
+  hello: MessageOf<"functionHello"> | null;
   requestsSent: number;
   /** The call has ended without an outcome; the instance may still speak for it. */
   isUnknown: boolean;
@@ -50,6 +53,8 @@ export class NodeLink {
   readonly #invocations = new Map<InvocationId, Invocation>();
   readonly #running = new Map<number, Exchange>();
   #waiting: Exchange[] = [];
+  /** Taken out of the above and about to be told so; `close` still reaches them. */
+  readonly #ending = new Set<Exchange>();
   #state: LinkState = { kind: "asleep" };
   #primary: InstanceId | null;
   #nextChannel = 1;
@@ -94,7 +99,8 @@ export class NodeLink {
   /** Runs an exchange as soon as the node is awake; wakes it. */
   open(exchange: Exchange): void {
     if (this.#waiting.length >= WAITING_EXCHANGES_MAX) {
-      this.#context.clock.setTimer(0, () => exchange.onEnd("unreachable"));
+      this.#ending.add(exchange);
+      this.#context.clock.setTimer(0, () => this.#endAll("unreachable", [exchange]));
       return;
     }
     this.#waiting.push(exchange);
@@ -103,6 +109,7 @@ export class NodeLink {
 
   /** Ends an exchange without calling it back; whatever it still has queued is dropped. */
   close(exchange: Exchange, channel: number | null): void {
+    this.#ending.delete(exchange);
     const waitingAt = this.#waiting.indexOf(exchange);
     if (waitingAt >= 0) this.#waiting.splice(waitingAt, 1);
     if (channel === null || this.#running.get(channel) !== exchange) return;
@@ -110,6 +117,11 @@ export class NodeLink {
     const session = this.#session();
     session?.connection.dropQueued(channel);
     session?.send(channel, { kind: "cancel" });
+  }
+
+  /** Asks on a channel of its own for what `onInventory` will get. Only while the instance is awake. */
+  askInventory(): void {
+    this.send(this.#nextChannel++, { kind: "inventoryGet" });
   }
 
   /** The exchange has its answer. */
@@ -140,6 +152,12 @@ export class NodeLink {
     const invocation = this.#invocations.get(session.invocation);
     assert(invocation !== undefined, "the session has checked the invocation");
     const before = this.#state;
+    const instance = instanceId(session.instance ?? "");
+    if (invocation.instance !== null && invocation.instance !== instance) {
+      // The provider ran one Invoke twice: the first instance to speak for it is the one that is counted on.
+      session.connection.close("another instance speaks for this invocation");
+      return;
+    }
     if (invocation.session !== null && invocation.session !== session) {
       // It has dialled again: what was under way on the old connection is void.
       const old = invocation.session;
@@ -148,11 +166,13 @@ export class NodeLink {
       if (this.#concernsRunning(before, session.invocation)) this.#interrupt();
     }
     invocation.session = session;
+    invocation.instance = instance;
+    invocation.hello = hello;
     invocation.requestsSent = 0;
     this.#hasGreeted = true;
     this.#context.counters.redials += hello.redials;
     if (hello.isFresh) this.#context.counters.instancesSeen++;
-    this.#step({ kind: "hello", invocation: session.invocation, instance: instanceId(session.instance ?? "") });
+    this.#step({ kind: "hello", invocation: session.invocation, instance });
     const state = this.#state;
     if (state.kind === "awake" && state.invocation === session.invocation) {
       this.#context.onAwake(this, hello);
@@ -230,11 +250,17 @@ export class NodeLink {
   #step(event: LinkEvent): void {
     const facts = this.#facts();
     const { state, effects } = stepLink(this.#state, event, facts);
-    if (state.kind === "searching" && this.#state.kind !== "searching") this.#context.counters.searches++;
+    const before = this.#state;
+    if (state.kind === "searching" && before.kind !== "searching") this.#context.counters.searches++;
     this.#state = state;
     this.#armTick(facts.now);
     this.#forgetUnknown();
     for (const effect of effects) this.#perform(effect);
+    // A search that ended without an answer: the one that was held is awake, and was never looked at.
+    if (before.kind === "searching" && state.kind === "awake" && this.#state === state && event.kind !== "hello") {
+      const hello = this.#invocations.get(state.invocation)?.hello;
+      if (hello !== null && hello !== undefined && this.#session() !== null) this.#context.onAwake(this, hello);
+    }
     if (event.kind !== "hello") this.#flush();
   }
 
@@ -296,7 +322,7 @@ export class NodeLink {
     this.#wantedPurpose = "warm-up";
     const begunAt = this.#context.clock.now();
     this.#lastActivityAt = begunAt;
-    this.#invocations.set(id, { begunAt, purpose, session: null, requestsSent: 0, isUnknown: false });
+    this.#invocations.set(id, { begunAt, purpose, session: null, instance: null, hello: null, requestsSent: 0, isUnknown: false });
     this.#context.invoke(this.node, id, (outcome) => this.#onOutcome(id, outcome));
   }
 
@@ -323,16 +349,19 @@ export class NodeLink {
   #interrupt(): void {
     const running = [...this.#running.values()];
     this.#running.clear();
+    for (const exchange of running) this.#ending.add(exchange);
     this.#endAll("interrupted", running);
   }
 
   #takeWaiting(): Exchange[] {
     const waiting = this.#waiting;
     this.#waiting = [];
+    for (const exchange of waiting) this.#ending.add(exchange);
     return waiting;
   }
 
   #endAll(reason: ExchangeEnd, exchanges: readonly Exchange[]): void {
-    for (const exchange of exchanges) exchange.onEnd(reason);
+    // One may close another while it ends.
+    for (const exchange of exchanges) if (this.#ending.delete(exchange)) exchange.onEnd(reason);
   }
 }
