@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { assert } from "../core/assert.ts";
 import type { LoadedTable, StoredObject, TableChange, TableStore } from "../core/ports.ts";
+import { termFloor } from "../core/terms.ts";
 import { bootId } from "./boot-id.ts";
 import { moveAside } from "./move-aside.ts";
 import { isDamage, StateError, stateError } from "./state-error.ts";
@@ -159,7 +160,7 @@ export class SqliteTableStore implements TableStore {
 
   #goOn(reign: Reign, objects: readonly StoredObject[]): LoadedTable {
     const { generation } = reign;
-    const term = reign.term + 1;
+    const term = this.#termAfter(reign.term);
     const next = objects.reduce((max, { version }) => Math.max(max, version + 1), 1);
     const nextVersion = Math.max(reign.next_version, next);
     this.#record({ generation, term, nextVersion });
@@ -169,12 +170,14 @@ export class SqliteTableStore implements TableStore {
   /** A new generation, with a term above any that functions may have seen even where the last one is not known. */
   #begin(last: Reign | null, doubt: string | null): LoadedTable {
     const generation = otherThan(last?.generation ?? 0);
-    // Terms begin at the seconds of the time of day: faster than proxies can be restarted. u32 until 2106.
-    const seconds = Math.floor(this.#nowMs() / 1_000);
-    const term = Math.max((last?.term ?? 0) + 1, Math.min(seconds, U32_MAX - 1));
+    const term = this.#termAfter(last?.term ?? 0);
     this.#database?.exec(SCHEMA);
     this.#record({ generation, term, nextVersion: 1 });
     return { generation, term, nextVersion: 1, doubt, objects: [] };
+  }
+
+  #termAfter(last: number): number {
+    return Math.max(last + 1, termFloor(this.#nowMs()));
   }
 
   #record(now: {

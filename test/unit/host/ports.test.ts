@@ -89,7 +89,7 @@ test("wall clock: it stands still after a jump back until the time has caught up
 test("random: every value below the bound comes, and none else", () => {
   const random = new SystemRandom();
   const seen = new Set(Array.from({ length: 2_000 }, () => random.below(7)));
-  assert.deepEqual([...seen].sort(), [0, 1, 2, 3, 4, 5, 6]);
+  assert.deepEqual(seen, new Set([0, 1, 2, 3, 4, 5, 6]));
   assert.equal(random.below(1), 0);
   assert.ok(Array.from({ length: 100 }, () => random.u32()).every((word) => word >>> 0 === word));
 });

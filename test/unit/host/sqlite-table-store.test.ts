@@ -54,7 +54,8 @@ function sorted(loaded: LoadedTable): StoredObject[] {
 
 test("state: what was committed comes back, one term on, in the same generation", (context) => {
   const path = directory(context);
-  const first = opened(path);
+  const nowMs = (): number => 1_790_000_000_000;
+  const first = opened(path, { nowMs });
   assert.equal(first.loaded.doubt, null);
   assert.ok(first.loaded.generation > 0);
   const keys = ["a", "ключ", "\u0000null\u0000", "🦀".repeat(200), "B", "b"];
@@ -67,8 +68,9 @@ test("state: what was committed comes back, one term on, in the same generation"
     { kind: "reserveVersions", below: 500 },
   ]);
   first.store.close();
-  const second = opened(path);
+  const second = opened(path, { nowMs });
   assert.equal(second.loaded.generation, first.loaded.generation);
+  assert.equal(first.loaded.term, 1_790_000_000);
   assert.equal(second.loaded.term, first.loaded.term + 1);
   assert.equal(second.loaded.nextVersion, 1_000);
   assert.equal(second.loaded.doubt, null);
@@ -232,31 +234,6 @@ test("state: a directory that cannot be written says so", (context) => {
   assert.throws(() => new SqliteTableStore(join(path, "state")), /write permission/);
 });
 
-test("state: a table in memory survives its table and shuts out the one before", () => {
-  const image = emptyTableImage(7);
-  const first = new MemoryTable(image);
-  assert.deepEqual(first.load(), {
-    generation: 7,
-    term: 1,
-    nextVersion: 1,
-    doubt: null,
-    objects: [],
-  });
-  first.commit([
-    { kind: "put", object: object("x", 4) },
-    { kind: "put", object: object("y", 5) },
-    { kind: "remove", key: "y" },
-    { kind: "reserveVersions", below: 64 },
-  ]);
-  const second = new MemoryTable(image);
-  const { term, nextVersion, objects } = second.load();
-  assert.deepEqual(
-    { term, nextVersion, objects },
-    { term: 2, nextVersion: 64, objects: [object("x", 4)] },
-  );
-  assert.throws(() => first.commit([]), { name: "AssertionError" });
-});
-
 test("state: each failure of the file system is said in words that help", () => {
   const thrown = (properties: object): Error => Object.assign(new Error("raw"), properties);
   const cases: readonly (readonly [Error, RegExp])[] = [
@@ -274,4 +251,21 @@ test("state: each failure of the file system is said in words that help", () => 
     assert.equal(said.cause, error);
     assert.equal(stateError(said, "/elsewhere"), said);
   }
+});
+
+test("state: a table in memory survives its table and shuts out the one before", () => {
+  const image = emptyTableImage(7);
+  const first = new MemoryTable(image);
+  const { term: firstTerm, nextVersion: firstVersion, generation } = first.load();
+  assert.deepEqual([generation, firstTerm, firstVersion], [7, 1, 1]);
+  first.commit([
+    { kind: "put", object: object("x", 4) },
+    { kind: "put", object: object("y", 5) },
+    { kind: "remove", key: "y" },
+    { kind: "reserveVersions", below: 64 },
+  ]);
+  const second = new MemoryTable(image);
+  const { term, nextVersion, objects } = second.load();
+  assert.deepEqual([term, nextVersion, objects], [2, 64, [object("x", 4)]]);
+  assert.throws(() => first.commit([]), { name: "AssertionError" });
 });
