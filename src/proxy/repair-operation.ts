@@ -26,6 +26,8 @@ export class RepairOperation implements Operation, UploadOwner {
   readonly #context: OperationContext;
   readonly #timer: Timer;
   #received = 0;
+  /** Bytes the client may send. */
+  #allowed = CREDIT_BYTES_INITIAL;
   #isOver = false;
 
   /** Answers a `repair`; null when it ended at once. */
@@ -84,7 +86,8 @@ export class RepairOperation implements Operation, UploadOwner {
   }
 
   onForwarded(_upload: ChunkUpload, bytes: number): void {
-    if (this.#received + CREDIT_BYTES_INITIAL - bytes >= this.#request.bytes) return;
+    if (this.#allowed >= this.#request.bytes) return; // It may send all of it already.
+    this.#allowed += bytes;
     const { stripe, index } = this.#request;
     this.#channel.send({ kind: "credit", stripe, index, bytes });
   }

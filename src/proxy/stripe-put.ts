@@ -44,6 +44,8 @@ interface ChunkPut {
   upload: ChunkUpload | null;
   /** Bytes of this attempt that came from the client. */
   received: number;
+  /** Bytes of this attempt that the client may send. */
+  allowed: number;
   movedAt: number;
   state: "pending" | "stored" | "failed";
   instance: InstanceId | null;
@@ -89,7 +91,7 @@ export class StripePut implements UploadOwner {
       const node = nodes[index] ?? nodes[0];
       if (node === undefined) throw new RangeError("a stripe has at least one chunk");
       context.pool.link(node).wake("serve"); // It starts while the client still sends.
-      return { index, id, bytes, node, attempt: 0, upload: null, received: 0, movedAt, state: "pending", instance: null };
+      return { index, id, bytes, node, attempt: 0, upload: null, received: 0, allowed: CREDIT_BYTES_INITIAL, movedAt, state: "pending", instance: null };
     });
     this.#tick();
   }
@@ -143,8 +145,8 @@ export class StripePut implements UploadOwner {
     const chunk = this.#chunkOf(upload);
     if (chunk === undefined) return;
     chunk.movedAt = this.#context.clock.now();
-    // The initial credit covers the rest: no need to grant more than the chunk has.
-    if (chunk.received + CREDIT_BYTES_INITIAL - bytes >= chunk.bytes) return;
+    if (chunk.allowed >= chunk.bytes) return; // It may send all of it already.
+    chunk.allowed += bytes;
     this.#channel.send({ kind: "credit", stripe: this.stripe, index: chunk.index, bytes });
   }
 
@@ -182,6 +184,7 @@ export class StripePut implements UploadOwner {
     if (this.#isStored || this.#isClosed) return this.#fail(chunk);
     chunk.attempt++;
     chunk.received = 0;
+    chunk.allowed = CREDIT_BYTES_INITIAL;
     chunk.movedAt = this.#context.clock.now();
     if (chunk.attempt >= ATTEMPTS_MAX) return this.#fail(chunk);
     if (!onSameNode) {
