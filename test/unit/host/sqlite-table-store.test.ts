@@ -1,4 +1,5 @@
 // Claims about the durable table: what comes back after which end, what is doubted, and errors that say what to do.
+// Each test has a directory of its own and one process; kill -9 is in test/e2e.
 
 import assert from "node:assert/strict";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

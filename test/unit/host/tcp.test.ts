@@ -1,4 +1,5 @@
 // Claims about connections over TCP, on loopback in one process: both ways of receiving, order, limits, ends.
+// Every test closes its listener, and thereby shows that nothing is left open.
 
 import assert from "node:assert/strict";
 import { connect, createServer, type Socket } from "node:net";

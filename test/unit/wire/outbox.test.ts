@@ -1,4 +1,5 @@
 // Claims about the order of sending, against a naive twin that looks for the next frame by the rule's words.
+// No transport is involved.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

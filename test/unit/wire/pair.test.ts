@@ -1,4 +1,5 @@
 // Claims about two connections of one process, run by a scheduler that the test turns by hand.
+// No time passes in it.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
