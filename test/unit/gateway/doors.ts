@@ -2,9 +2,9 @@
 // tests while they look for faults of the doors alone.
 
 import { connect, type Socket } from "node:net";
+import type { ProxyStatus } from "../../../src/core/status.ts";
 import { startHttpServer } from "../../../src/gateway/http/server.ts";
 import { startRespServer } from "../../../src/gateway/resp/server.ts";
-import type { ProxyStatus } from "../../../src/core/status.ts";
 import { NodeCrypto } from "../../../src/host/node-crypto.ts";
 import { createHasher } from "../../../src/host/node-hash.ts";
 import { SystemClock } from "../../../src/host/system-clock.ts";
@@ -26,7 +26,13 @@ export function fakeStatus(cache: FakeCache): ProxyStatus {
     // Every name of the interface is in the list above.
     counters: counters as unknown as ProxyStatus["counters"],
     cost: {
-      byPurpose: { serve: NO_COST, "warm-up": NO_COST, backup: NO_COST, repair: NO_COST, recover: NO_COST },
+      byPurpose: {
+        serve: NO_COST,
+        "warm-up": NO_COST,
+        backup: NO_COST,
+        repair: NO_COST,
+        recover: NO_COST,
+      },
       total: NO_COST,
     },
   };
@@ -43,7 +49,11 @@ export function doorOptions(cache: FakeCache) {
 /** Runs `use` with an open Redis door. */
 export async function withResp(
   use: (door: { readonly cache: FakeCache; readonly port: number }) => Promise<void>,
-  options: { readonly password?: string; readonly namespace?: string; readonly heldBytesMax?: number } = {},
+  options: {
+    readonly password?: string;
+    readonly namespace?: string;
+    readonly heldBytesMax?: number;
+  } = {},
 ): Promise<void> {
   const cache = new FakeCache();
   const server = await startRespServer({ ...doorOptions(cache), ...options });
@@ -56,7 +66,11 @@ export async function withResp(
 
 /** Runs `use` with an open HTTP door. */
 export async function withHttp(
-  use: (door: { readonly cache: FakeCache; readonly port: number; readonly url: string }) => Promise<void>,
+  use: (door: {
+    readonly cache: FakeCache;
+    readonly port: number;
+    readonly url: string;
+  }) => Promise<void>,
   options: { readonly token?: string } = {},
 ): Promise<void> {
   const cache = new FakeCache();
@@ -97,9 +111,9 @@ export class RawClient {
     return this;
   }
 
-  /** Everything until the text came, or the other side closed. */
-  async until(text: string): Promise<string> {
-    return await this.#when(() => this.#all().includes(text));
+  /** Everything until the text came at or behind `from`, or the other side closed. */
+  async until(text: string, from = 0): Promise<string> {
+    return await this.#when(() => this.#all().includes(text, from));
   }
 
   /** At least so many bytes, or all until the other side closed. */

@@ -1,7 +1,15 @@
 // A cache in a map, with the interface and the rules of the real one: what the doors are tested against. It can lose
 // objects midway, be slow, and fail; it keeps count of what is open.
 
-import type { Body, Cache, GetOptions, Miss, ObjectInfo, PutOptions, PutResult } from "../../../src/client/api.ts";
+import type {
+  Body,
+  Cache,
+  GetOptions,
+  Miss,
+  ObjectInfo,
+  PutOptions,
+  PutResult,
+} from "../../../src/client/api.ts";
 import { CacheError } from "../../../src/core/errors.ts";
 import { keyFault } from "../../../src/core/ids.ts";
 
@@ -75,7 +83,12 @@ export class FakeCache implements Cache {
     const found = await this.get(key, options);
     if (found.kind === "miss") return found;
     into.set(found.bytes);
-    return { kind: "hit" as const, object: found.object, bytes: found.bytes.length, timings: GET_TIMINGS };
+    return {
+      kind: "hit" as const,
+      object: found.object,
+      bytes: found.bytes.length,
+      timings: GET_TIMINGS,
+    };
   }
 
   async getStream(key: string, options: GetOptions = {}) {
@@ -92,7 +105,12 @@ export class FakeCache implements Cache {
     return { kind: "hit" as const, object: found.info, start, end, body };
   }
 
-  #body(bytes: Uint8Array, start: number, end: number, signal: AbortSignal | undefined): AsyncIterable<Uint8Array> {
+  #body(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): AsyncIterable<Uint8Array> {
     let at = start;
     let isOpen = true;
     const close = () => {

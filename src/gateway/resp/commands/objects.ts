@@ -65,7 +65,7 @@ function setOptions(context: CommandContext, args: readonly Argument[]): SetOpti
       isCreateOnly = true;
     } else if (option === "xx" || option === "get" || option === "keepttl") {
       refused.add(option);
-    } else if (/^p?ex(?:at)?$/.test(option) && !hasExpiry && at + 1 < args.length) {
+    } else if (/^[ep]x(?:at)?$/.test(option) && !hasExpiry && at + 1 < args.length) {
       ttlMs = timeToLive(context, "set", option, args[at + 1]);
       hasExpiry = true;
       at += 1;
