@@ -54,6 +54,8 @@ export class Pool {
   /** Reserves every chunk on a node of its own, none of them in `except`, evicting as needed; null when that cannot be. */
   reserve(chunks: readonly ChunkRequest[], except: ReadonlySet<NodeIndex>): NodeIndex[] | null {
     const bytes = chunks.reduce((most, chunk) => Math.max(most, chunkCost(chunk.bytes)), 0);
+    // No eviction gives what too few nodes could ever have: without this, one refusal could empty the cache.
+    if (this.#eligible(except).filter((space) => space.budgetBytes >= bytes).length < chunks.length) return null;
     for (;;) {
       const nodes = choosePlaces(this.#candidates(bytes, except), chunks.length, this.#random);
       if (nodes !== null) {
@@ -102,13 +104,12 @@ export class Pool {
   }
 
   #candidates(bytes: number, except: ReadonlySet<NodeIndex>): { node: NodeIndex; freeBytes: number }[] {
-    const candidates: { node: NodeIndex; freeBytes: number }[] = [];
-    for (const space of this.spaces) {
-      if (space.freeBytes < bytes || except.has(space.node)) continue;
-      if (this.links[space.node]?.state.kind === "detached") continue;
-      candidates.push({ node: space.node, freeBytes: space.freeBytes });
-    }
-    return candidates;
+    return this.#eligible(except).filter((space) => space.freeBytes >= bytes);
+  }
+
+  /** The nodes that may be asked to take a chunk now, whether they have room or not. */
+  #eligible(except: ReadonlySet<NodeIndex>): NodeSpace[] {
+    return this.spaces.filter(({ node }) => !except.has(node) && this.links[node]?.state.kind !== "detached");
   }
 
   #audit(link: NodeLink, space: NodeSpace): void {
