@@ -1,0 +1,49 @@
+// A table store whose "disk" is an image that outlives it, so that a restart can be played.
+
+import type {
+  LoadedTable,
+  StoredObject,
+  TableChange,
+  TableStore,
+} from "../../../src/core/ports.ts";
+
+/** What a restart finds. */
+export interface TableImage {
+  term: number;
+  nextVersion: number;
+  commits: number;
+  readonly objects: Map<string, StoredObject>;
+}
+
+/** A disk on which nothing was written. */
+export function emptyImage(): TableImage {
+  return { term: 0, nextVersion: 1, commits: 0, objects: new Map() };
+}
+
+/** Keeps the table in an image. */
+export class MemoryStore implements TableStore {
+  readonly #image: TableImage;
+
+  constructor(image: TableImage) {
+    this.#image = image;
+  }
+
+  load(): LoadedTable {
+    const image = this.#image;
+    image.term++;
+    const { term, nextVersion } = image;
+    return { generation: 7, term, nextVersion, doubt: null, objects: [...image.objects.values()] };
+  }
+
+  commit(changes: readonly TableChange[]): void {
+    const image = this.#image;
+    image.commits++;
+    for (const change of changes) {
+      if (change.kind === "put") image.objects.set(change.object.key, change.object);
+      else if (change.kind === "remove") image.objects.delete(change.key);
+      else image.nextVersion = Math.max(image.nextVersion, change.below);
+    }
+  }
+
+  close(): void {}
+}

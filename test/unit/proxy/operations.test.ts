@@ -1,0 +1,426 @@
+// Claims about PUT, GET and DELETE through a whole proxy core, with runtime cores as its functions.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Message } from "../../../src/wire/messages.ts";
+import {
+  all,
+  bodyOf,
+  chunkOf,
+  decoded,
+  digestOf,
+  type Exchange,
+  first,
+  type PutWishes,
+  type TestClient,
+} from "./client.ts";
+import { World } from "./world.ts";
+
+function put(
+  world: World,
+  client: TestClient,
+  key: string,
+  body: Uint8Array,
+  wishes: PutWishes = {},
+): Exchange {
+  const exchange = client.openPut(key, wishes);
+  world.clock.until(() => exchange.messages.length > 0);
+  if (exchange.messages[0]?.kind === "putOpened") {
+    const { dataChunks, parityChunks } = wishes.code ?? { dataChunks: 2, parityChunks: 1 };
+    client.sendBody(exchange, key, body, dataChunks, dataChunks + parityChunks);
+  }
+  world.clock.until(
+    () => exchange.messages.some(({ kind }) => kind === "putDone" || kind === "failed"),
+    40_000,
+  );
+  return exchange;
+}
+
+function get(world: World, client: TestClient, key: string): Exchange {
+  const exchange = client.get(key);
+  world.clock.until(() => isOver(exchange, key), 40_000);
+  if (exchange.messages.at(-1)?.kind !== "miss") client.send(exchange.channel, { kind: "getDone" });
+  world.clock.advance(5);
+  return exchange;
+}
+
+function isOver(exchange: Exchange, key: string): boolean {
+  if (exchange.messages.some(({ kind }) => kind === "miss" || kind === "failed")) return true;
+  return exchange.messages.some(({ kind }) => kind === "found") && decoded(exchange, key) !== null;
+}
+
+test("put, then get: the same bytes, through sleeping functions", () => {
+  const world = new World();
+  const client = world.client();
+  const body = bodyOf(3_000);
+  assert.equal(first(put(world, client, "k", body), "putDone").outcome, "stored");
+  world.settle();
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+  assert.equal(world.proxy.status().counters.hits, 1);
+});
+
+test("put: every code of the paper's kind comes back whole, also objects of 0 and 1 bytes", () => {
+  const world = new World();
+  const client = world.client();
+  const codes = [
+    { dataChunks: 1, parityChunks: 0 },
+    { dataChunks: 1, parityChunks: 1 },
+    { dataChunks: 3, parityChunks: 0 },
+    { dataChunks: 4, parityChunks: 1 },
+  ];
+  for (const code of codes) {
+    for (const length of [0, 1, 63, 64, 65, 1_000]) {
+      const key = `${code.dataChunks}+${code.parityChunks}/${length}`;
+      const body = bodyOf(length, length);
+      assert.equal(first(put(world, client, key, body, { code }), "putDone").outcome, "stored");
+      assert.deepEqual(decoded(get(world, client, key), key), body, key);
+    }
+  }
+});
+
+test("get: a chunk that its function no longer has is told as an erasure, and parity comes instead", () => {
+  const { world, client, body } = stored();
+  const [node] = nodesWithChunk(world, 0);
+  dropAll(world, node!);
+  const exchange = get(world, client, "k");
+  assert.deepEqual(all(exchange, "erasures").at(-1)?.indexes, [0]);
+  assert.deepEqual(decoded(exchange, "k"), body);
+  world.settle();
+  const again = get(world, client, "k");
+  assert.deepEqual(decoded(again, "k"), body);
+  assert.equal(all(again, "chunk").length, 2, "the missing one is not asked for again");
+});
+
+test("get: with fewer than d chunks proven to exist it is a lost miss, and the key is forgotten", () => {
+  const { world, client } = stored();
+  for (const index of [0, 1]) for (const node of nodesWithChunk(world, index)) dropAll(world, node);
+  assert.equal(first(get(world, client, "k"), "miss").reason, "lost");
+  assert.equal(first(get(world, client, "k"), "miss").reason, "absent");
+  assert.equal(world.image.objects.size, 0, "durably");
+});
+
+test("get: with fewer than d chunks within reach it is an unreachable miss, and nothing is forgotten", () => {
+  const { world, client, body } = stored();
+  const throttle = {
+    kind: "notStarted",
+    reason: "429",
+    isThrottle: true,
+    retryAfterMs: null,
+  } as const;
+  for (let node = 0; node < 8; node++)
+    world.refusals.set(
+      node,
+      Array.from({ length: 8 }, () => throttle),
+    );
+  assert.equal(first(get(world, client, "k"), "miss").reason, "unreachable");
+  world.refusals.clear();
+  world.clock.advance(6_000);
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+});
+
+test("get: a crash of one function under way is survived, and its store counts as lost", () => {
+  const { world, client, body } = stored();
+  const [node] = nodesWithChunk(world, 1);
+  const exchange = client.get("k");
+  world.clock.until(() =>
+    world.toFunctions.some((sent) => sent.node === node && sent.message.kind === "chunkGet"),
+  );
+  world.reclaim(node!);
+  world.clock.until(() => isDecoded(exchange, "k"));
+  assert.deepEqual(decoded(exchange, "k"), body);
+  assert.equal(world.proxy.counters.instancesLost, 1);
+});
+
+test("get: a corrupt chunk is replaced, and destroyed only by its function's own check", () => {
+  const { world, client, body } = stored();
+  const exchange = client.get("k");
+  world.clock.until(() => isDecoded(exchange, "k"));
+  client.send(exchange.channel, { kind: "chunkBad", stripe: 0, index: 0 });
+  world.clock.until(() => exchange.chunks.has(2));
+  world.settle();
+  assert.equal(world.chunksHeld, 3, "the function found nothing wrong with it");
+  assert.equal(world.proxy.counters.corruptChunks, 1);
+  client.send(exchange.channel, { kind: "getDone" });
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+});
+
+test("get: a chunk that was cancelled midway and is wanted after all begins anew as the next attempt", () => {
+  const world = new World();
+  const client = world.client();
+  const body = bodyOf(6_000);
+  put(world, client, "k", body);
+  world.settle();
+  const [slow] = nodesWithChunk(world, 0);
+  world.stallAfterFound.add(slow!);
+  const exchange = client.get("k", { wantAll: true });
+  world.clock.until(() => isDecoded(exchange, "k") && exchange.chunks.size === 3);
+  world.stallAfterFound.clear();
+  assert.equal(exchange.chunks.get(0)?.bytes.length, 0, "it was announced, and nothing of it came");
+  client.send(exchange.channel, { kind: "chunkBad", stripe: 0, index: 1 });
+  world.settle();
+  const attempts = all(exchange, "chunk").filter(({ index }) => index === 0);
+  assert.deepEqual(
+    attempts.map(({ attempt }) => attempt),
+    [0, 1],
+  );
+  assert.deepEqual(Uint8Array.from(exchange.chunks.get(0)!.bytes), chunkOf(body, 0, 2));
+});
+
+test("get: concurrent GETs of an object share the transfers of its chunks", () => {
+  const { world, client, body } = stored();
+  const other = world.client(2);
+  const exchanges = [client.get("k"), other.get("k"), client.get("k")];
+  world.clock.until(() => exchanges.every((exchange) => isOver(exchange, "k")));
+  for (const exchange of exchanges) assert.deepEqual(decoded(exchange, "k"), body);
+  assert.equal(world.toFunctions.filter(({ message }) => message.kind === "chunkGet").length, 2);
+  assert.equal(world.proxy.counters.coalesced, 4);
+});
+
+test("remove: a GET under way goes on reading the version it has pinned; then its chunks go", () => {
+  const { world, client, body } = stored();
+  const exchange = client.get("k", { stripesAhead: 0 });
+  world.clock.until(() => exchange.messages.length > 0);
+  const removal = client.remove("k");
+  world.clock.until(() => removal.messages.length > 0);
+  assert.equal(first(removal, "removed").existed, true);
+  assert.equal(first(get(world, client, "k"), "miss").reason, "absent");
+  client.send(exchange.channel, { kind: "getStripe", stripe: 0 });
+  world.clock.until(() => isDecoded(exchange, "k"));
+  assert.deepEqual(decoded(exchange, "k"), body);
+  assert.equal(world.proxy.status().chunkBytes > 0, true, "pinned chunks count");
+  client.send(exchange.channel, { kind: "getDone" });
+  world.clock.advance(5);
+  assert.equal(world.proxy.status().chunkBytes, 0);
+});
+
+test("put: the retry of a PUT or DELETE with the same sequence is answered with its outcome, once done", () => {
+  const world = new World();
+  const client = world.client();
+  const { version } = first(put(world, client, "k", bodyOf(100), { sequence: 5 }), "putDone");
+  const again = world.client();
+  assert.equal(
+    first(put(world, again, "k", bodyOf(100), { sequence: 5 }), "putDone").version,
+    version,
+  );
+  const gone = [again.remove("k", 6), again.remove("k", 6)];
+  world.clock.advance(1);
+  assert.deepEqual(
+    gone.map((each) => first(each, "removed").existed),
+    [true, true],
+  );
+  assert.equal(world.proxy.counters.removes, 1);
+  const stranger = world.client(9);
+  assert.notEqual(
+    first(put(world, stranger, "k", bodyOf(9), { sequence: 5 }), "putDone").version,
+    version,
+  );
+});
+
+test("put: ifAbsent finds what is there at its beginning, and what came meanwhile at its end", () => {
+  const { world, client, body } = stored();
+  assert.equal(
+    first(put(world, client, "k", bodyOf(9), { ifAbsent: true }), "putDone").outcome,
+    "exists",
+  );
+  const late = client.openPut("new", { ifAbsent: true });
+  world.clock.until(() => late.messages.length > 0);
+  put(world, client, "new", body);
+  client.sendBody(late, "new", bodyOf(50, 3));
+  world.clock.until(() => late.messages.some(({ kind }) => kind === "putDone"));
+  assert.equal(first(late, "putDone").outcome, "exists");
+  assert.deepEqual(decoded(get(world, client, "new"), "new"), body);
+  world.clock.advance(5_000);
+  assert.equal(world.image.objects.size, 2);
+});
+
+test("put: a client that dies midway leaves the old version, and nothing of the new one", () => {
+  const { world, client, body } = stored();
+  const before = world.proxy.status().chunkBytes;
+  const dying = world.client(2);
+  const exchange = dying.openPut("k");
+  world.clock.until(() => exchange.messages.length > 0);
+  dying.send(exchange.channel, { kind: "putStripe", stripe: 0, bytes: 500 });
+  for (const index of [0, 1, 2]) dying.sendChunk(exchange, "k", bodyOf(500), index);
+  world.clock.advance(20);
+  dying.connection.close("died");
+  world.settle();
+  assert.equal(world.proxy.status().chunkBytes, before);
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+  for (let node = 0; node < 8; node++) world.proxy.greetAll(() => {});
+  put(world, client, "other", bodyOf(10));
+  assert.equal(world.proxy.operationsUnderWay, 0);
+});
+
+test("put: a chunk whose node crashes is asked for again and stored elsewhere", () => {
+  const world = new World();
+  const client = world.client();
+  const body = bodyOf(900);
+  const exchange = client.openPut("k");
+  world.clock.until(() => exchange.messages.length > 0);
+  client.send(exchange.channel, { kind: "putStripe", stripe: 0, bytes: body.length });
+  world.clock.until(() => countStates(world, "awake") === 3);
+  client.sendChunk(exchange, "k", body, 0);
+  const { version } = first(exchange, "putOpened");
+  const content = chunkOf(body, 1, 2);
+  const announced = { stripe: 0, index: 1, attempt: 0, bytes: content.length };
+  client.send(exchange.channel, {
+    kind: "putChunk",
+    ...announced,
+    ...digestOf("k", version, 1, content),
+  });
+  const isAsked = (sent: { message: Message }): boolean =>
+    sent.message.kind === "chunkPut" && sent.message.index === 1;
+  world.clock.until(() => world.toFunctions.some(isAsked));
+  world.reclaim(world.toFunctions.find(isAsked)!.node);
+  world.clock.until(() => all(exchange, "resend").length > 0);
+  const { index, attempt } = first(exchange, "resend");
+  assert.deepEqual({ index, attempt }, { index: 1, attempt: 1 });
+  client.sendChunk(exchange, "k", body, 1, 1);
+  client.sendChunk(exchange, "k", body, 2);
+  const layout = { stripeCount: 1, stripeBytes: 900, lastStripeBytes: 900, bytes: 900 };
+  client.send(exchange.channel, { kind: "putCommit", ...layout });
+  world.clock.until(() => exchange.messages.some(({ kind }) => kind === "putDone"), 20_000);
+  world.settle();
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+});
+
+test("put: a function that is full refuses, and the chunk is asked for again", () => {
+  const world = new World({ budgetBytes: 20_000, nodes: 3 });
+  const client = world.client();
+  put(world, client, "a", bodyOf(8_000, 1));
+  put(world, client, "b", bodyOf(8_000, 2));
+  // What the functions hold beyond what the proxy knows of: it was counted as free.
+  const core = world.instances(0)[0]!;
+  assert.ok(core.store.usedBytes > 0);
+  for (let bytes = 8_000; bytes > 0; bytes -= 100) core.store.reserve(bytes);
+  const exchange = client.openPut("c");
+  world.clock.until(() => exchange.messages.length > 0);
+  client.sendBody(exchange, "c", bodyOf(4_000, 3));
+  world.clock.until(
+    () =>
+      all(exchange, "resend").length > 0 ||
+      exchange.messages.some(({ kind }) => kind === "putDone" || kind === "failed"),
+    20_000,
+  );
+  // Three nodes and three chunks: no other node can take it, and p = 1 needs all d + 1.
+  const end = exchange.messages.at(-1)!;
+  assert.ok(end.kind === "failed" && end.code === "ICACHE_UNREACHABLE", JSON.stringify(end));
+  assert.deepEqual(decoded(get(world, client, "b"), "b"), bodyOf(8_000, 2));
+});
+
+test("put: when there is no room whole objects are evicted; pinned ones never", () => {
+  const world = new World({ budgetBytes: 20_000, nodes: 3 });
+  const client = world.client();
+  for (let at = 0; at < 12; at++) {
+    const outcome = put(world, client, `k${at}`, bodyOf(8_000, at)).messages.at(-1);
+    assert.equal(outcome?.kind, "putDone", JSON.stringify(outcome));
+  }
+  assert.ok(world.proxy.counters.evictions > 0);
+  const reading = client.get("k11", { stripesAhead: 0 });
+  world.clock.until(() => reading.messages.length > 0);
+  for (let at = 12; at < 20; at++) put(world, client, `k${at}`, bodyOf(8_000, at));
+  client.send(reading.channel, { kind: "getStripe", stripe: 0 });
+  world.clock.until(() => isDecoded(reading, "k11"));
+  assert.deepEqual(decoded(reading, "k11"), bodyOf(8_000, 11));
+});
+
+test("put: time to live ends reads at its time; the longest one is for ever", () => {
+  const world = new World();
+  const client = world.client();
+  put(world, client, "short", bodyOf(10), { ttlMs: 1_000 });
+  put(world, client, "long", bodyOf(10), { ttlMs: Number.MAX_SAFE_INTEGER });
+  world.wallMs += 999;
+  assert.deepEqual(decoded(get(world, client, "short"), "short"), bodyOf(10));
+  world.wallMs += 1;
+  assert.equal(first(get(world, client, "short"), "miss").reason, "expired");
+  assert.equal(first(get(world, client, "long"), "found").expiresAtMs, Number.MAX_SAFE_INTEGER);
+});
+
+test("repair: a re-created chunk is stored once, on a node without a chunk of the stripe, durably", () => {
+  const { world, client, body } = stored();
+  dropAll(world, nodesWithChunk(world, 0)[0]!);
+  const { version } = first(get(world, client, "k"), "found");
+  world.settle();
+  const others = new Set([1, 2].flatMap((index) => nodesWithChunk(world, index)));
+  const content = chunkOf(body, 0, 2);
+  const offer = {
+    key: "k",
+    version,
+    stripe: 0,
+    index: 0,
+    bytes: content.length,
+    ...digestOf("k", version, 0, content),
+  };
+  const repairs = [
+    client.open({ kind: "repair", ...offer }),
+    client.open({ kind: "repair", ...offer }),
+  ];
+  for (const { channel } of repairs)
+    client.send(channel, { kind: "data", stripe: 0, index: 0, attempt: 0, offset: 0 }, content);
+  world.clock.until(() => repairs.every((exchange) => exchange.messages.length > 0));
+  assert.deepEqual(
+    repairs.map((exchange) => first(exchange, "repaired").outcome),
+    ["stored", "obsolete"],
+  );
+  const [node] = nodesWithChunk(world, 0);
+  assert.ok(node !== undefined && !others.has(node));
+  assert.equal(world.image.objects.get("k")?.places[0]?.node, node);
+  const stale = client.open({ kind: "repair", ...offer, version: version - 1 });
+  world.clock.advance(5);
+  assert.equal(first(stale, "repaired").outcome, "obsolete");
+  world.settle();
+  assert.equal(all(get(world, client, "k"), "erasures").length, 0);
+});
+
+test("restart: the table is loaded, served, and agrees with what the functions hold", () => {
+  const { world, client, body } = stored();
+  put(world, client, "gone", bodyOf(10));
+  const removal = client.remove("gone");
+  world.clock.until(() => removal.messages.length > 0);
+  const next = new World({ image: world.image });
+  const reader = next.client();
+  assert.equal(next.proxy.term, 2);
+  assert.equal(first(get(next, reader, "gone"), "miss").reason, "absent");
+  const exchange = reader.get("k", { stripesAhead: 0 });
+  next.clock.until(() => exchange.messages.length > 0);
+  assert.equal(first(exchange, "found").bytes, body.length);
+});
+
+test("restart: an object outside a pool made smaller does not come back with a larger one", () => {
+  const { world } = stored();
+  new World({ image: world.image, nodes: 3 });
+  assert.equal(world.image.objects.size, 0);
+});
+
+/** A world in which "k" is stored as 2+1, and all functions sleep. */
+function stored(): { world: World; client: TestClient; body: Uint8Array } {
+  const world = new World();
+  const client = world.client();
+  const body = bodyOf(3_000);
+  assert.equal(first(put(world, client, "k", body), "putDone").outcome, "stored");
+  world.settle();
+  return { world, client, body };
+}
+
+/** Everybody who waits for the world waits through this: `found` may not have come yet. */
+function isDecoded(exchange: Exchange, key: string): boolean {
+  return exchange.messages.some(({ kind }) => kind === "found") && decoded(exchange, key) !== null;
+}
+
+function nodesWithChunk(world: World, index: number): number[] {
+  const nodes = Array.from({ length: 8 }, (_, node) => node);
+  return nodes.filter((node) =>
+    world
+      .instances(node)
+      .some((core) => [...core.store.chunks()].some((chunk) => chunk.index === index)),
+  );
+}
+
+function dropAll(world: World, node: number): void {
+  for (const core of world.instances(node))
+    for (const chunk of [...core.store.chunks()]) core.store.drop(chunk);
+}
+
+function countStates(world: World, state: string): number {
+  return world.proxy.status().nodes.byState[state] ?? 0;
+}

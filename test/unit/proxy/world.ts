@@ -1,0 +1,210 @@
+// A proxy core with real runtime cores as functions, over pairs of connections, in virtual time. The test is
+// the client and the provider: it says which instance answers an Invoke and when one is reclaimed.
+
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { keyHash } from "../../../src/checksum/chunk-digest.ts";
+import { ClockEviction } from "../../../src/core/eviction.ts";
+import { nodeKey } from "../../../src/core/invocation.ts";
+import { Ledger } from "../../../src/core/ledger.ts";
+import type { Crypto, FunctionPlatform, InvokeOutcome } from "../../../src/core/ports.ts";
+import { PRICES } from "../../../src/core/prices.ts";
+import { ProxyCore } from "../../../src/proxy/proxy-core.ts";
+import { RuntimeCore } from "../../../src/runtime/runtime-core.ts";
+import type { Connection } from "../../../src/wire/connection.ts";
+import type { Message } from "../../../src/wire/messages.ts";
+import { connectionPair } from "../../../src/wire/pair.ts";
+import { TestClient } from "./client.ts";
+import { emptyImage, MemoryStore, type TableImage } from "./memory-store.ts";
+import { SeededRandom, VirtualClock } from "./virtual-clock.ts";
+
+const POOL = "test";
+const SECRET = new Uint8Array(32).fill(5);
+
+/** Deterministic "random" bytes, real HMAC. */
+export function testCrypto(seed: number): Crypto {
+  const random = new SeededRandom(seed);
+  return {
+    randomBytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)),
+    hmacSha256: (key, text) => new Uint8Array(createHmac("sha256", key).update(text).digest()),
+    equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
+  };
+}
+
+/** One instance and what the provider knows of it. */
+interface Hosted {
+  readonly core: RuntimeCore;
+  readonly connections: Connection[];
+  finish: ((outcome: InvokeOutcome) => void) | null;
+  isGone: boolean;
+}
+
+/** What may be said about a world. */
+export interface WorldWishes {
+  readonly nodes?: number;
+  readonly budgetBytes?: number;
+  readonly lingerMs?: number;
+  readonly image?: TableImage;
+}
+
+/** The proxy and everything around it. */
+export class World {
+  readonly clock = new VirtualClock();
+  readonly proxy: ProxyCore;
+  readonly image: TableImage;
+  /** What every function was sent, by node. */
+  readonly toFunctions: { readonly node: number; readonly message: Message }[] = [];
+  /** Outcomes that the next Invokes of a node get instead of an instance. */
+  readonly refusals = new Map<number, InvokeOutcome[]>();
+  /** Nodes of which the proxy gets no body: what they send after `chunkFound` stays on the way. */
+  readonly stallAfterFound = new Set<number>();
+  wallMs = 1_000_000;
+  invokes = 0;
+  readonly #wishes: WorldWishes;
+  readonly #crypto = testCrypto(1);
+  readonly #instances = new Map<number, Hosted[]>();
+
+  constructor(wishes: WorldWishes = {}) {
+    this.#wishes = wishes;
+    this.image = wishes.image ?? emptyImage();
+    const platform: FunctionPlatform = {
+      invoke: (node, payload, done) => this.clock.soon(() => this.#invoke(node, payload, done)),
+      close: () => {},
+    };
+    this.proxy = new ProxyCore({
+      pool: POOL,
+      nodes: wishes.nodes ?? 8,
+      nodeBudgetBytes: wishes.budgetBytes ?? 64 * 1_024 * 1_024,
+      secret: SECRET,
+      codeRules: [
+        { bytesBelow: Number.POSITIVE_INFINITY, code: { dataChunks: 2, parityChunks: 1 } },
+      ],
+      policy: { kind: "linger", lingerMs: wishes.lingerMs ?? 10 },
+      warmUpIntervalMs: 0,
+      stragglerMs: 1_000,
+      ports: {
+        clock: this.clock,
+        wallClock: { now: () => this.wallMs },
+        random: new SeededRandom(3),
+        crypto: testCrypto(2),
+        platform,
+        store: new MemoryStore(this.image),
+        eviction: new ClockEviction(),
+        ledger: new Ledger(PRICES["lambda-arm"], 1_536),
+        hashKey: keyHash,
+      },
+    });
+    this.proxy.setFunctionAddress("proxy:1");
+  }
+
+  /** A client that has said hello. */
+  client(id = 1): TestClient {
+    const [near, far] = connectionPair(this.clock.soon, ["proxy", "client"]);
+    this.proxy.acceptClient(far);
+    const client = new TestClient(near, id);
+    this.clock.advance(0);
+    return client;
+  }
+
+  /** The instances of a node that live, oldest first. */
+  instances(node: number): RuntimeCore[] {
+    return (this.#instances.get(node) ?? [])
+      .filter(({ isGone }) => !isGone)
+      .map(({ core }) => core);
+  }
+
+  /** Chunks that the functions hold altogether. */
+  get chunksHeld(): number {
+    let count = 0;
+    for (const node of this.#instances.keys()) {
+      for (const core of this.instances(node)) count += core.store.count;
+    }
+    return count;
+  }
+
+  /** The provider takes the instances of a node; a running invocation ends as crashed. */
+  reclaim(node: number): void {
+    for (const hosted of this.#instances.get(node) ?? []) {
+      hosted.isGone = true;
+      for (const connection of hosted.connections) connection.close("reclaimed");
+      const finish = hosted.finish;
+      hosted.finish = null;
+      finish?.({ kind: "crashed", errorType: "Reclaimed", message: "", report: null });
+    }
+  }
+
+  /** All functions have returned and slept for a while. */
+  settle(): void {
+    this.clock.advance(200);
+  }
+
+  #invoke(node: number, payload: string, done: (outcome: InvokeOutcome) => void): void {
+    this.invokes++;
+    const refusal = this.refusals.get(node)?.shift();
+    if (refusal !== undefined) return done(refusal);
+    let hosted = (this.#instances.get(node) ?? []).find(
+      (each) => !each.isGone && each.finish === null,
+    );
+    if (hosted === undefined) {
+      hosted = this.#start(node);
+      this.#instances.set(node, [...(this.#instances.get(node) ?? []), hosted]);
+    }
+    const running = hosted;
+    running.finish = done;
+    running.core.invoke(JSON.parse(payload), 60_000, (answer) => {
+      const { finish } = running;
+      running.finish = null;
+      const outcome = { kind: "returned", payload: JSON.stringify(answer), report: null } as const;
+      this.clock.soon(() => finish?.(outcome));
+    });
+  }
+
+  #start(node: number): Hosted {
+    const connections: Connection[] = [];
+    const settings = {
+      pool: POOL,
+      node,
+      nodeKey: nodeKey(this.#crypto, SECRET, POOL, node),
+      memoryMb: 1_536,
+      budgetBytes: this.#wishes.budgetBytes ?? 64 * 1_024 * 1_024,
+    };
+    const dialer = {
+      dial: (_address: string, _ms: number, opened: (c: Connection | null, r: string) => void) => {
+        const [near, far] = connectionPair(this.clock.soon, ["proxy", `node ${node}`]);
+        connections.push(near);
+        this.clock.soon(() => {
+          opened(near, "");
+          this.proxy.acceptFunction(this.#watched(node, far));
+        });
+      },
+    };
+    const core = new RuntimeCore(settings, { clock: this.clock, crypto: this.#crypto, dialer });
+    return { core, connections, finish: null, isGone: false };
+  }
+
+  /** The proxy's end of a function's connection, with what it sends written down. */
+  #watched(node: number, inner: Connection): Connection {
+    const { toFunctions, stallAfterFound } = this;
+    return {
+      remote: inner.remote,
+      get queuedBytes() {
+        return inner.queuedBytes;
+      },
+      send: (envelope, message, body, onSent) => {
+        toFunctions.push({ node, message });
+        inner.send(envelope, message, body, onSent);
+      },
+      dropQueued: (channel) => inner.dropQueued(channel),
+      close: (reason) => inner.close(reason),
+      setHandler: (handler) =>
+        inner.setHandler({
+          bodyPlace: (envelope, message, bytes) =>
+            stallAfterFound.has(node) ? null : handler.bodyPlace(envelope, message, bytes),
+          onMessage: (envelope, message, body) => {
+            if (message.kind === "data" && stallAfterFound.has(node)) return;
+            handler.onMessage(envelope, message, body);
+          },
+          onClose: (reason) => handler.onClose(reason),
+        }),
+    };
+  }
+}
