@@ -6,15 +6,17 @@ import { CODE_RULES_DEFAULT, type CodeRule, chunkCount, formatCode } from "../co
 import { ClockEviction } from "../core/eviction.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
 import { Ledger } from "../core/ledger.ts";
-import type { FunctionPlatform } from "../core/ports.ts";
+import type { FunctionPlatform, TableStore } from "../core/ports.ts";
 import { breakEvenMs, PRICES } from "../core/prices.ts";
 import type { ProxyStatus } from "../core/status.ts";
+import { termFloor } from "../core/terms.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
+import { SqliteTableStore } from "../host/sqlite-table-store.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { SystemRandom } from "../host/system-random.ts";
 import { SystemWallClock } from "../host/system-wall-clock.ts";
 import { listenTcp } from "../host/tcp-listener.ts";
-import { MemoryTableStore } from "../core/memory-table-store.ts";
+import { emptyTableImage, MemoryTable } from "../core/memory-table.ts";
 import { ProxyCore } from "../proxy/proxy-core.ts";
 import { chunkBudget } from "../runtime/memory.ts";
 import type { Connection } from "../wire/connection.ts";
@@ -80,7 +82,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const wallClock = new SystemWallClock();
   const random = new SystemRandom();
   const prices = PRICES[options.pricing === "x86" ? "lambda-x86" : "lambda-arm"];
-  const store = new MemoryTableStore(random, wallClock);
+  const store = openStore(options.stateDir, random.u32(), wallClock.now());
   const core = new ProxyCore({
     pool: options.pool,
     nodes: options.nodes,
@@ -126,6 +128,12 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     status: () => core.status(),
     close: () => (closing ??= close()),
   };
+}
+
+/** A table in memory begins a new generation, with a term above those of earlier proxies. */
+function openStore(stateDir: string | null, generation: number, wallMs: number): TableStore {
+  if (stateDir !== null) return new SqliteTableStore(stateDir);
+  return new MemoryTable({ ...emptyTableImage(generation), term: termFloor(wallMs) - 1 });
 }
 
 async function drained(core: ProxyCore, clock: SystemClock): Promise<void> {
