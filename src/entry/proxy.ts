@@ -86,7 +86,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const core = new ProxyCore({
     pool: options.pool,
     nodes: options.nodes,
-    nodeBudgetBytes: chunkBudget(options.nodeMemoryMb),
+    nodeBudgetBytes: chunkBudget(options.nodeMemoryMb, false),
     secret: options.secret,
     codeRules,
     policy: options.policy ?? { kind: "linger", lingerMs: Math.round(breakEvenMs(prices, options.nodeMemoryMb)) },

@@ -18,7 +18,7 @@ export interface LinkContext {
   readonly random: Random;
   readonly counters: ProxyCounters;
   nextInvocation(): InvocationId;
-  invoke(node: NodeIndex, invocation: InvocationId, done: (outcome: InvokeOutcome) => void): void;
+  invoke(node: NodeIndex, invocation: InvocationId, purpose: Purpose, done: (outcome: InvokeOutcome) => void): void;
   /** An invocation has ended and is to be paid for. */
   bill(purpose: Purpose, outcome: InvokeOutcome, elapsedMs: number): void;
   /** Whether the primary holds chunks somebody may read. */
@@ -323,7 +323,7 @@ export class NodeLink {
     const begunAt = this.#context.clock.now();
     this.#lastActivityAt = begunAt;
     this.#invocations.set(id, { begunAt, purpose, session: null, instance: null, hello: null, requestsSent: 0, isUnknown: false });
-    this.#context.invoke(this.node, id, (outcome) => this.#onOutcome(id, outcome));
+    this.#context.invoke(this.node, id, purpose, (outcome) => this.#onOutcome(id, outcome));
   }
 
   #onOutcome(id: InvocationId, outcome: InvokeOutcome): void {

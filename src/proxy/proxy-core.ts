@@ -7,7 +7,7 @@ import { generation, instanceId, invocationId, keyBytes, nodeIndex, type NodeInd
 import { type BillingPolicySpec, nodeKey, sealOrder } from "../core/invocation.ts";
 import { assert } from "../core/assert.ts";
 import type { Ledger } from "../core/ledger.ts";
-import type { Clock, Crypto, FunctionPlatform, InvokeOutcome, LoadedTable, Random, TableChange, TableStore, Timer, WallClock } from "../core/ports.ts";
+import type { Clock, Crypto, FunctionPlatform, InvokeOutcome, LoadedTable, Purpose, Random, TableChange, TableStore, Timer, WallClock } from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import type { Connection } from "../wire/connection.ts";
 import { ChunkFetch, type FetchReader } from "./chunk-fetch.ts";
@@ -207,7 +207,7 @@ export class ProxyCore {
         assert(this.#nextInvocation < 2 ** 32, "invocation numbers last for a term");
         return invocationId(this.#nextInvocation++);
       },
-      invoke: (node, invocation, done) => this.#invoke(node, invocation, done),
+      invoke: (node, invocation, purpose, done) => this.#invoke(node, invocation, purpose, done),
       bill: (purpose, outcome, elapsedMs) => ledger.record(purpose, outcome, elapsedMs),
       isWorthFinding: (node) => this.#spaces[node]?.holdsChunks ?? false,
       onAwake: (link, hello) => {
@@ -226,12 +226,14 @@ export class ProxyCore {
     for (const done of waiting) done();
   }
 
-  #invoke(node: NodeIndex, invocation: number, done: (outcome: InvokeOutcome) => void): void {
+  #invoke(node: NodeIndex, invocation: number, purpose: Purpose, done: (outcome: InvokeOutcome) => void): void {
     const { pool, secret, policy, ports } = this.#options;
     const key = nodeKey(ports.crypto, secret, pool, node);
+    // Who is only kept warm has nothing to wait for.
+    const stay: BillingPolicySpec = purpose === "warm-up" && policy.kind === "linger" ? { kind: "linger", lingerMs: 0 } : policy;
     const order = {
       pool, node, generation: this.#loaded.generation, term: this.#loaded.term, invocation,
-      proxy: this.#functionAddress, policy,
+      proxy: this.#functionAddress, policy: stay,
     };
     ports.platform.invoke(node, sealOrder(ports.crypto, key, order), done);
   }
