@@ -1,15 +1,23 @@
 // The body of a request as it comes: pulled part by part, so that a slow cache makes the sender wait. It can be failed
-// from outside when what follows the body is no HTTP. A thin shell over node:http's message; types only are imported.
+// from outside when what follows the body is no HTTP. It knows
+// of the message only what it uses.
 
-import type { IncomingMessage } from "node:http";
 import type { Clock } from "../../core/ports.ts";
 import { BODY_PACE, Pace } from "../pace.ts";
 import { LATE, within } from "../waiting.ts";
 import { RequestFault } from "./message.ts";
 
+/** What it uses of a message of node:http. */
+export interface MessageSource {
+  on(event: "data", listener: (bytes: Uint8Array) => void): unknown;
+  on(event: "end" | "close" | "error", listener: () => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+}
+
 /** One request's body; to be read once. */
 export class IncomingBody implements AsyncIterable<Uint8Array> {
-  readonly #incoming: IncomingMessage;
+  readonly #incoming: MessageSource;
   readonly #clock: Clock;
   readonly #begin: () => void;
   readonly #pace = new Pace(BODY_PACE);
@@ -21,7 +29,7 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
   #wake: (() => void) | null = null;
 
   /** `begin` is called before the first part is read: the place for `100 Continue`. */
-  constructor(incoming: IncomingMessage, clock: Clock, begin: () => void) {
+  constructor(incoming: MessageSource, clock: Clock, begin: () => void) {
     this.#incoming = incoming;
     this.#clock = clock;
     this.#begin = begin;

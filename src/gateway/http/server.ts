@@ -2,8 +2,6 @@
 // ways with back-pressure and a minimum pace. What is answered is decided in routes.ts and objects.ts.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
-import type { Duplex } from "node:stream";
 import type { Clock } from "../../core/ports.ts";
 import { BODY_PACE, Pace } from "../pace.ts";
 import { dispose } from "../read.ts";
@@ -23,6 +21,8 @@ const PIECE_BYTES_MAX = 256 * 1_024;
 const REFUSED_BODY_MS_MAX = 10_000;
 /** How long `close` waits for answers under way. */
 const CLOSE_MS_MAX = 10_000;
+
+type Socket = IncomingMessage["socket"];
 
 /** What the door needs. */
 export interface HttpServerOptions extends Omit<HttpContext, "token" | "isReady"> {
@@ -49,7 +49,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
   let isClosing = false;
   const isReady = () => !isClosing && (options.isReady?.() ?? true);
   const context: HttpContext = { ...options, token: options.token ?? null, isReady };
-  const bodies = new WeakMap<Duplex, IncomingBody>();
+  const bodies = new WeakMap<object, IncomingBody>();
   const server = createServer({
     headersTimeout: HEADERS_MS_MAX,
     // Bodies have a pace instead: how long a large one takes is nobody's fault.
@@ -70,7 +70,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
   };
   server.on("request", (incoming, response) => serve(incoming, response, false));
   server.on("checkContinue", (incoming, response) => serve(incoming, response, true));
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) =>
+  server.on("clientError", (error: Error & { readonly code?: string }, socket) =>
     refuseBytes(error, socket, bodies.get(socket)),
   );
   const address = await listen(server, options.host, options.port);
@@ -97,8 +97,8 @@ async function listen(server: Server, host: string, port: number): Promise<strin
 
 /** Bytes that are no HTTP. If they spoil a request under way, that one answers; else a bare reply. */
 function refuseBytes(
-  error: NodeJS.ErrnoException,
-  socket: Duplex,
+  error: Error & { readonly code?: string },
+  socket: Pick<Socket, "writable" | "destroy" | "end">,
   body: IncomingBody | undefined,
 ): void {
   if (error.code === "ECONNRESET" || !socket.writable) {
@@ -222,7 +222,9 @@ class Exchange {
     const timer = this.#clock.setTimer(REFUSED_BODY_MS_MAX, () => {
       if (!incoming.complete) this.#socket.destroy();
     });
-    incoming.on("close", () => timer.cancel());
+    incoming.on("end", () => timer.cancel());
+    this.#socket.on("close", () => timer.cancel());
+    if (this.#socket.destroyed) timer.cancel();
   }
 }
 

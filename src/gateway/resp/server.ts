@@ -58,7 +58,12 @@ export interface RunningServer {
 export async function startRespServer(options: RespServerOptions): Promise<RunningServer> {
   const { cache, clock, wallClock, crypto, status, version } = options;
   const context: ServerContext = {
-    ...{ cache, clock, wallClock, crypto, status, version },
+    cache,
+    clock,
+    wallClock,
+    crypto,
+    status,
+    version,
     password: options.password ?? null,
     namespace: options.namespace ?? null,
     cursors: new CursorTable(),

@@ -1,4 +1,5 @@
 // The command table: all rows by name, and the commands that speak about the table itself and the server.
+// A new command is a row in one of the files of commands/; nothing else knows its name.
 
 import {
   type Argument,

@@ -94,7 +94,7 @@ export class ReplyWriter {
     const slot: Slot = { protocol, run, reply: null, isLazy: false };
     this.#slots.push(slot);
     this.#readCount += 1;
-    run().then((reply) => this.#settle(slot, reply));
+    void run().then((reply) => this.#settle(slot, reply));
     this.#start();
   }
 

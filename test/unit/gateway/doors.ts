@@ -20,8 +20,15 @@ export function fakeStatus(cache: FakeCache): ProxyStatus {
     "forgeries throttles";
   const counters = Object.fromEntries(names.split(" ").map((name) => [name, 0]));
   return {
-    ...{ pool: "test", generation: 1, term: 1, uptimeMs: 1, objects: cache.objects.size },
-    ...{ objectBytes: 0, chunkBytes: 0, capacityBytes: 0, clients: 0 },
+    pool: "test",
+    generation: 1,
+    term: 1,
+    uptimeMs: 1,
+    objects: cache.objects.size,
+    objectBytes: 0,
+    chunkBytes: 0,
+    capacityBytes: 0,
+    clients: 0,
     nodes: { count: 0, byState: {}, greeted: 0, rows: [] },
     // Every name of the interface is in the list above.
     counters: counters as unknown as ProxyStatus["counters"],

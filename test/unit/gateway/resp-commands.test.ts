@@ -1,4 +1,5 @@
 // What commands answer, word for word where clients match on it: a table of input and output over a real socket.
+// Texts are those of redis-server 7.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,5 @@
 // The parser of the Redis protocol: how bytes are cut must not matter, and no input may break it.
+// No socket is used.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
