@@ -1,14 +1,18 @@
 // The command's process: signals, streams and exit code around the program of src/cli, and the roots it may load.
 // Every root is loaded only when a command asks for it. It is the edge where broken invariants end the process.
 
-import { readFileSync } from "node:fs";
 import type { Composition } from "../cli/composition.ts";
 import { EXIT_CODES } from "../cli/exit-codes.ts";
 import { runProgram } from "../cli/program.ts";
 import { SystemClock } from "../host/system-clock.ts";
+import { packageVersion } from "./version.ts";
+
+/** A person waits for the answer: a proxy that is there accepts at once, one that restarts soon. */
+const UNREACHABLE_MS = 2_000;
 
 const composition: Composition = {
-  connect: async (url) => (await import("./library.ts")).connect({ url }),
+  connect: async (url) =>
+    (await import("./library.ts")).connect({ url, unreachableMs: UNREACHABLE_MS }),
   startLambda: async (options) => (await import("./local.ts")).startLambda(options),
   startPool: async (options, lambdaUrl) =>
     (await import("./local.ts")).startPool(options, lambdaUrl),
@@ -34,7 +38,7 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 const code = await runProgram(process.argv.slice(2), {
   composition,
   clock: new SystemClock(),
-  version: readVersion(),
+  version: packageVersion(),
   environment: process.env,
   folder: process.cwd(),
   get stdin() {
@@ -45,13 +49,6 @@ const code = await runProgram(process.argv.slice(2), {
   signal: stop.signal,
 });
 process.exit(code);
-
-/** The same relative place from src/entry and from dist/entry. */
-function readVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  const manifest: { readonly version: string } = JSON.parse(text);
-  return manifest.version;
-}
 
 function fail(error: unknown): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -16,12 +16,15 @@ import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import { startHttpServer } from "../gateway/http/server.ts";
 import { startRespServer } from "../gateway/resp/server.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
+import { SystemClock } from "../host/system-clock.ts";
+import { SystemWallClock } from "../host/system-wall-clock.ts";
 import { openAwsLambda } from "../platform/aws-lambda.ts";
 import { deployPool } from "../platform/deploy-pool.ts";
 import { startLambdaService } from "../platform/lambda-service/service.ts";
 import { withFunctionBundle } from "./function-bundle.ts";
 import { connect } from "./library.ts";
 import { startProxy } from "./proxy.ts";
+import { packageVersion } from "./version.ts";
 
 const SECRET_BYTES = 32;
 /** The Lambda service takes the fifth port, after clients, functions, RESP and HTTP. */
@@ -86,7 +89,10 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
     closers.push(() => proxy.close());
     const cache = await connect({ proxy });
     closers.push(() => cache.close());
-    const door = { cache, host, status: () => proxy.status() };
+    const door = {
+      ...{ cache, host, version: packageVersion(), status: () => proxy.status() },
+      ...{ clock: new SystemClock(), wallClock: new SystemWallClock(), crypto: new NodeCrypto() },
+    };
     const resp = await startRespServer({ ...door, port: portAfter(port, 2) });
     closers.push(() => resp.close());
     const http = await startHttpServer({ ...door, port: portAfter(port, 3) });
