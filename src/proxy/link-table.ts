@@ -72,11 +72,13 @@ function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: Link
 /** The search could not be finished. Nothing is proven: serve with the stranger, and forget nothing. */
 function settle(state: StateOf<"searching">, event: EventOf<"returned" | "crashed" | "notStarted" | "unknown">, facts: LinkFacts): LinkStep {
   if (event.invocation !== state.invocation) return go({ ...state, held: null });
-  if (state.held === null) {
-    if (event.kind === "unknown") return detach(facts, state.invocation, { kind: "giveUp" });
-    return backOff(facts, 1, event.kind === "notStarted" ? event.retryAfterMs : null);
-  }
   const { held } = state;
+  if (event.kind === "unknown") {
+    // Perhaps the primary is at work: as after any unknown fate, nothing is invoked before it must have ended.
+    const release: LinkEffect[] = held === null ? [] : [{ kind: "hold", invocation: held.invocation, forMs: 0 }];
+    return detach(facts, state.invocation, ...release, { kind: "giveUp" });
+  }
+  if (held === null) return backOff(facts, 1, event.kind === "notStarted" ? event.retryAfterMs : null);
   return go({ kind: "awake", ...held }, { kind: "hold", invocation: held.invocation, forMs: 0 }, { kind: "adopt", instance: held.instance });
 }
 
