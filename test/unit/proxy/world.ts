@@ -140,7 +140,10 @@ export class World {
   #invoke(node: number, payload: string, done: (outcome: InvokeOutcome) => void): void {
     this.invokes++;
     const refusal = this.refusals.get(node)?.shift();
-    if (refusal !== undefined) return done(refusal);
+    if (refusal !== undefined) {
+      done(refusal);
+      return;
+    }
     let hosted = (this.#instances.get(node) ?? []).find(
       (each) => !each.isGone && each.finish === null,
     );

@@ -1,0 +1,108 @@
+// Reads and runs scenario files for the link's table: one event a line, what must follow behind the arrow.
+
+import { type InstanceId, instanceId, invocationId } from "../../../src/core/ids.ts";
+import type { LinkEffect, LinkEvent, LinkState } from "../../../src/proxy/link-state.ts";
+import { stepLink } from "../../../src/proxy/link-table.ts";
+
+/** One run of a scenario file. */
+export interface Scenario {
+  readonly name: string;
+  readonly lines: readonly string[];
+}
+
+/** The runs of a file's text. */
+export function parseScenarios(text: string): Scenario[] {
+  const runs = text.split(/^== /m).slice(1);
+  return runs.map((run) => {
+    const [name = "", ...lines] = run.split("\n").map((line) => line.trim());
+    return { name, lines: lines.filter((line) => line !== "" && !line.startsWith("#")) };
+  });
+}
+
+/** Plays a run; the answer is what happened, in the file's own words: equal when all came as written. */
+export function play(scenario: Scenario): {
+  readonly expected: string[];
+  readonly actual: string[];
+} {
+  let state: LinkState = { kind: "asleep" };
+  let nextInvocation = 1;
+  let now = 0;
+  let facts = { primary: null as InstanceId | null, worth: false, wanted: false };
+  const expected: string[] = [];
+  const actual: string[] = [];
+  for (const line of scenario.lines) {
+    if (line.startsWith("+")) now += Number(line.slice(1));
+    else if (line.startsWith("facts ")) facts = { ...facts, ...readFacts(line) };
+    else {
+      const [event = "", outcome = ""] = line.split("->").map((side) => side.trim());
+      const drawn = invocationId(nextInvocation);
+      const step = stepLink(state, readEvent(event), {
+        now,
+        primary: facts.primary,
+        isPrimaryWorthFinding: facts.worth,
+        isWanted: facts.wanted,
+        nextInvocation: drawn,
+        jitter: 1,
+      });
+      state = step.state;
+      if (step.effects.some(({ kind }) => kind === "invoke")) nextInvocation++;
+      const effects = step.effects.map(tell).join(", ");
+      expected.push(`${event} -> ${outcome}`);
+      actual.push(`${event} -> ${state.kind}${effects === "" ? "" : `: ${effects}`}`);
+    }
+  }
+  return { expected, actual };
+}
+
+function readFacts(line: string): {
+  primary?: InstanceId | null;
+  worth?: boolean;
+  wanted?: boolean;
+} {
+  const given: { primary?: InstanceId | null; worth?: boolean; wanted?: boolean } = {};
+  for (const [, name, value] of line.matchAll(/(\w+)=(\w+)/g)) {
+    if (name === "primary") given.primary = value === "none" ? null : instanceId(value ?? "");
+    else if (name === "worth") given.worth = value === "yes";
+    else if (name === "wanted") given.wanted = value === "yes";
+    else throw new Error(`no fact is called ${name}`);
+  }
+  return given;
+}
+
+function readEvent(text: string): LinkEvent {
+  const [kind, number, name] = text.split(/\s+/);
+  const invocation = invocationId(Number(number));
+  switch (kind) {
+    case "need":
+    case "tick":
+      return { kind };
+    case "hello":
+      return { kind, invocation, instance: instanceId(name ?? "") };
+    case "bye":
+    case "disconnected":
+    case "returned":
+    case "crashed":
+    case "unknown":
+      return { kind, invocation };
+    case "notStarted":
+      return { kind, invocation, retryAfterMs: null };
+    default:
+      throw new Error(`no event is called ${kind}`);
+  }
+}
+
+function tell(effect: LinkEffect): string {
+  switch (effect.kind) {
+    case "invoke":
+    case "byeOk":
+      return `${effect.kind} ${effect.invocation}`;
+    case "hold":
+      return `${effect.forMs === 0 ? "release" : "hold"} ${effect.invocation}`;
+    case "lost":
+    case "adopt":
+      return `${effect.kind} ${effect.instance}`;
+    case "interrupt":
+    case "giveUp":
+      return effect.kind;
+  }
+}

@@ -1,0 +1,97 @@
+// Claims about the link's table: every cell, the scripted runs of test/scenarios/link.txt, and the page.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { test } from "node:test";
+import type { LinkEvent, LinkState } from "../../../src/proxy/link-state.ts";
+import { LINK_TABLE } from "../../../src/proxy/link-table.ts";
+import { LINK_PAGE, linkPage, outcomesOf } from "../../../tools/link-page.ts";
+import { parseScenarios, play } from "./link-scenario.ts";
+
+/** What may come of each event; what is not named here changes nothing in that state. */
+const CELLS: {
+  readonly [S in LinkState["kind"]]: { readonly [E in LinkEvent["kind"]]?: readonly string[] };
+} = {
+  asleep: { need: ["waking: invoke"] },
+  backoff: { tick: ["—", "waking: invoke", "asleep"] },
+  waking: {
+    hello: ["awake", "awake: adopt", "searching: hold, invoke"],
+    returned: ["backoff", "backoff: giveUp"],
+    crashed: ["backoff", "backoff: giveUp"],
+    notStarted: ["backoff", "backoff: giveUp"],
+    unknown: ["detached: giveUp"],
+  },
+  searching: {
+    hello: [
+      "—",
+      "awake",
+      "awake: release",
+      "awake: adopt",
+      "awake: release, adopt",
+      "awake: lost, adopt",
+      "awake: release, lost, adopt",
+      "searching: hold, invoke",
+      "searching: hold, release, invoke",
+    ],
+    bye: ["—", "searching: byeOk"],
+    disconnected: ["—", "searching"],
+    returned: ["—", "searching", "backoff", "awake: release, adopt"],
+    crashed: ["—", "searching", "backoff", "awake: release, adopt"],
+    notStarted: ["—", "searching", "backoff", "awake: release, adopt"],
+    unknown: ["—", "searching", "detached: giveUp", "detached: release, giveUp"],
+  },
+  awake: {
+    bye: ["leaving: interrupt, byeOk", "detached: interrupt, byeOk"],
+    disconnected: ["severed: interrupt", "detached: interrupt"],
+    returned: ["asleep: interrupt", "waking: interrupt, invoke"],
+    crashed: ["asleep: interrupt, lost", "waking: interrupt, lost, invoke"],
+    notStarted: ["—", "awake (its outcome unknown)"],
+    unknown: ["—", "awake (its outcome unknown)"],
+  },
+  severed: {
+    hello: ["awake"],
+    returned: ["asleep", "waking: invoke"],
+    crashed: ["asleep: interrupt, lost", "waking: interrupt, lost, invoke"],
+    notStarted: ["detached: giveUp"],
+    unknown: ["detached: giveUp"],
+  },
+  leaving: {
+    returned: ["asleep", "waking: invoke"],
+    crashed: ["asleep: interrupt, lost", "waking: interrupt, lost, invoke"],
+    notStarted: ["detached"],
+    unknown: ["detached"],
+  },
+  detached: {
+    need: ["detached: giveUp"],
+    hello: [
+      "awake (its outcome unknown)",
+      "awake (its outcome unknown): adopt",
+      "searching: hold, invoke",
+    ],
+    bye: ["detached: byeOk"],
+    tick: ["—", "asleep", "waking: invoke"],
+  },
+};
+
+for (const kind of Object.keys(LINK_TABLE) as LinkState["kind"][]) {
+  test(`link table: what can come of every event while ${kind}`, () => {
+    for (const event of Object.keys(LINK_TABLE[kind]) as LinkEvent["kind"][]) {
+      const actual = outcomesOf(kind, event).map((outcome) => outcome.replaceAll("**", ""));
+      const expected = CELLS[kind][event] ?? ["—"];
+      assert.deepEqual(actual.sort(), [...expected].sort(), `${kind}, ${event}`);
+    }
+  });
+}
+
+const file = resolve(import.meta.dirname, "../../scenarios/link.txt");
+for (const scenario of parseScenarios(readFileSync(file, "utf8"))) {
+  test(`link: ${scenario.name}`, () => {
+    const { expected, actual } = play(scenario);
+    assert.deepEqual(actual, expected);
+  });
+}
+
+test("link page: says what the table does (write it anew with tools/link-page.ts)", () => {
+  assert.equal(readFileSync(LINK_PAGE, "utf8"), linkPage());
+});
