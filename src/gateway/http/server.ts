@@ -24,6 +24,12 @@ const CLOSE_MS_MAX = 10_000;
 
 type Socket = IncomingMessage["socket"];
 
+interface RefusedSocket {
+  readonly writable: boolean;
+  destroy(): unknown;
+  end(text: string): unknown;
+}
+
 /** What the door needs. */
 export interface HttpServerOptions extends Omit<HttpContext, "token" | "isReady"> {
   readonly host: string;
@@ -98,7 +104,7 @@ async function listen(server: Server, host: string, port: number): Promise<strin
 /** Bytes that are no HTTP. If they spoil a request under way, that one answers; else a bare reply. */
 function refuseBytes(
   error: Error & { readonly code?: string },
-  socket: Pick<Socket, "writable" | "destroy" | "end">,
+  socket: RefusedSocket,
   body: IncomingBody | undefined,
 ): void {
   if (error.code === "ECONNRESET" || !socket.writable) {

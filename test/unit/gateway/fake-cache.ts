@@ -63,7 +63,11 @@ export class FakeCache implements Cache {
     this.#version += 1;
     const code = { dataChunks: 10, parityChunks: 2 };
     const info: ObjectInfo = {
-      ...{ key, bytes: bytes.length, version: this.#version, code, stripes: 1 },
+      key,
+      bytes: bytes.length,
+      version: this.#version,
+      code,
+      stripes: 1,
       createdAt: new Date(this.now()),
       expiresAt: options.ttlMs === undefined ? null : new Date(this.now() + options.ttlMs),
       metadata: options.metadata ?? {},
