@@ -1,31 +1,19 @@
-// The cache as applications use it: promises, signals and argument checks around the synchronous operations.
+// The cache as applications use it: argument checks and promises around the synchronous operations.
 // It decides nothing about the protocol; put-operation.ts, get-operation.ts and simple-operation.ts do.
 
 import { CacheError } from "../core/errors.ts";
-import { DEADLINE_MS_DEFAULT, STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
-import type { Clock, Crypto, Random } from "../core/ports.ts";
-import type { Dialer } from "../wire/connection.ts";
 import type { Message } from "../wire/messages.ts";
-import type {
-  Body,
-  Cache,
-  CallOptions,
-  GetOptions,
-  Miss,
-  ObjectInfo,
-  PutOptions,
-  PutResult,
-} from "./api.ts";
-import { BufferPool } from "./buffer-pool.ts";
+import type { Body, Cache, CallOptions, GetOptions, PutOptions, PutResult } from "./api.ts";
 import { BufferSink } from "./buffer-sink.ts";
+import { type CacheCounters, CacheMemory, type CacheOptions } from "./cache-options.ts";
 import { Gate, OPERATIONS_MAX, OPERATIONS_WAITING_MAX } from "./gate.ts";
 import { GetOperation, type GetOutcome, STRIPES_AHEAD_MAX } from "./get-operation.ts";
-import { aborted, Flights } from "./get-or-set.ts";
-import type { Operation, OperationHost } from "./operation.ts";
-import { PutOperation, type PutOutcome } from "./put-operation.ts";
+import { Flights } from "./get-or-set.ts";
+import { type OpenedStream, openStream } from "./get-stream.ts";
+import { PutOperation, type PutRequest } from "./put-operation.ts";
 import { BufferSource, StreamSource, type StripeSource } from "./put-source.ts";
 import { collect, pumpStream } from "./put-stream.ts";
-import { type RepairCounts, RepairQueue } from "./repair-queue.ts";
+import { RepairQueue } from "./repair-queue.ts";
 import {
   infoOf,
   readListing,
@@ -34,11 +22,12 @@ import {
   type StoredRow,
   timingsOf,
 } from "./replies.ts";
-import { Run, type RunContext, type RunOptions } from "./run.ts";
+import type { RunContext } from "./run.ts";
+import { Runner } from "./runner.ts";
 import { Session, UNREACHABLE_MS_DEFAULT } from "./session.ts";
-import { PingOperation, type Reply, SimpleOperation } from "./simple-operation.ts";
-import { StreamBody } from "./stream-body.ts";
-import { READ_BYTES_PER_SECOND_MIN_DEFAULT, StreamSink } from "./stream-sink.ts";
+import { PingOperation } from "./simple-operation.ts";
+import type { StreamBody } from "./stream-body.ts";
+import { READ_BYTES_PER_SECOND_MIN_DEFAULT } from "./stream-sink.ts";
 import {
   checkCall,
   checkGet,
@@ -51,48 +40,8 @@ import {
   invalid,
 } from "./validate.ts";
 
-const MIB = 1_024 * 1_024;
 /** Rows asked for in one page of a listing. */
 const LIST_ROWS_MAX = 1_000;
-
-/** What a cache is made of, and its bounds. */
-export interface CacheOptions {
-  readonly dialer: Dialer;
-  /** As the dialer understands it; `host:port` for TCP. */
-  readonly address: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly crypto: Crypto;
-  readonly token?: string;
-  /** Says who we are, for the proxy's logs. */
-  readonly agent?: string;
-  /** The deadline of calls that name none. Default 60,000. */
-  readonly deadlineMs?: number;
-  /** Operations fail with `ICACHE_UNREACHABLE` after this long without a connection. Default 10,000. */
-  readonly unreachableMs?: number;
-  /** Streams read more slowly than this are cut off. Default 64 KiB. */
-  readonly readBytesPerSecondMin?: number;
-  /** Stripe buffers of streams being put; a stream needs two. Default 320 MiB. */
-  readonly putStreamBytesMax?: number;
-  /** Stripe buffers of streams being read; a stream needs one and uses two. Default 320 MiB. */
-  readonly getStreamBytesMax?: number;
-  /** Parity of stripes being put. Default 128 MiB. */
-  readonly parityBytesMax?: number;
-  /** Offer chunks that a read found lost to the proxy. Default true. */
-  readonly repairs?: boolean;
-  /** Makes memory that need not be zero. Default: zeroed memory. */
-  readonly allocate?: (bytes: number) => Uint8Array;
-}
-
-/** What tests and the status page may look at. */
-export interface CacheCounters {
-  readonly operations: number;
-  readonly dials: number;
-  readonly pooledBytes: number;
-  readonly repairs: Readonly<RepairCounts>;
-  /** Results of loaders that could not be stored. */
-  readonly loadsNotStored: number;
-}
 
 /** A cache over one proxy; see `Cache` for what its methods promise. Nothing is dialled before the first call. */
 export function createCache(options: CacheOptions): ProxyCache {
@@ -103,14 +52,10 @@ export function createCache(options: CacheOptions): ProxyCache {
 export class ProxyCache implements Cache {
   readonly #options: CacheOptions;
   readonly #context: RunContext;
-  readonly #allocate: (bytes: number) => Uint8Array;
-  readonly #putPool: BufferPool;
-  readonly #getPool: BufferPool;
-  readonly #parityPool: BufferPool;
-  readonly #scratchPool: BufferPool;
+  readonly #memory: CacheMemory;
+  readonly #runner: Runner;
   readonly #repairs: RepairQueue;
   readonly #flights: Flights;
-  readonly #runs = new Set<{ abandon(error: unknown): void }>();
   readonly #bodies = new Set<StreamBody>();
   #sequence = 0;
   #loadsNotStored = 0;
@@ -119,18 +64,7 @@ export class ProxyCache implements Cache {
   constructor(options: CacheOptions) {
     const { clock, random, dialer, address, crypto } = options;
     this.#options = options;
-    this.#allocate = options.allocate ?? ((bytes) => new Uint8Array(bytes));
-    this.#putPool = new BufferPool(
-      options.putStreamBytesMax ?? 8 * STRIPE_BYTES_JOINED_MAX,
-      this.#allocate,
-    );
-    this.#getPool = new BufferPool(
-      options.getStreamBytesMax ?? 8 * STRIPE_BYTES_JOINED_MAX,
-      this.#allocate,
-    );
-    this.#parityPool = new BufferPool(options.parityBytesMax ?? 128 * MIB, this.#allocate);
-    // Scratch of reads is bounded by the reads under way; this is how much of it is kept for the next ones.
-    this.#scratchPool = new BufferPool(128 * MIB, this.#allocate);
+    this.#memory = new CacheMemory(options);
     const session = new Session({
       dialer,
       address,
@@ -142,17 +76,17 @@ export class ProxyCache implements Cache {
       unreachableMs: options.unreachableMs ?? UNREACHABLE_MS_DEFAULT,
     });
     this.#context = { clock, session, gate: new Gate(OPERATIONS_MAX, OPERATIONS_WAITING_MAX) };
+    this.#runner = new Runner(this.#context, options.deadlineMs);
     this.#repairs = new RepairQueue(this.#context);
     this.#flights = new Flights(clock);
   }
 
   /** Counts since the beginning, and what is in use now. */
   get counters(): CacheCounters {
-    const pools = [this.#putPool, this.#getPool, this.#parityPool, this.#scratchPool];
     return {
       operations: this.#context.gate.insideCount,
       dials: this.#context.session.dials,
-      pooledBytes: pools.reduce((sum, pool) => sum + pool.usedBytes, 0),
+      pooledBytes: this.#memory.usedBytes,
       repairs: { ...this.#repairs.counts },
       loadsNotStored: this.#loadsNotStored,
     };
@@ -162,6 +96,8 @@ export class ProxyCache implements Cache {
     const objectKey = checkKey(key);
     checkPut(options);
     const { code = null, ttlMs = 0, ifAbsent = false, metadata = {}, length } = options;
+    const pairs = Object.entries(metadata).map(([name, value]) => ({ name, value }));
+    this.#runner.checkOpen();
     this.#sequence += 1;
     const request = {
       key: objectKey,
@@ -169,160 +105,62 @@ export class ProxyCache implements Cache {
       code,
       ttlMs,
       ifAbsent,
-      metadata: Object.entries(metadata).map(([name, value]) => ({ name, value })),
+      metadata: pairs,
     };
-    const putFrom = (source: StripeSource, isStream: boolean, signal = options.signal) =>
-      this.#run<PutOutcome>(
-        {
-          name: "put",
-          deadlineFrom: isStream ? "progress" : "start",
-          usesCallersMemory: !isStream,
-        },
-        signal === undefined ? options : { ...options, signal },
-        (host) =>
-          new PutOperation(
-            host,
-            { ...request, proxyDeadlineMs: isStream ? DEADLINE_MS_MAX : null },
-            source,
-            this.#parityPool,
-          ),
-      );
     if (body instanceof Uint8Array) {
-      if (length !== undefined && length !== body.length)
+      if (length !== undefined && length !== body.length) {
         throw invalid(`the body has ${body.length} bytes, announced were ${length}`);
-      return putFrom(new BufferSource(body), false);
+      }
+      return this.#putFrom({ ...request, proxyDeadlineMs: null }, new BufferSource(body), options);
     }
-    if (!isAsyncIterable(body))
+    if (!isAsyncIterable(body)) {
       throw invalid("a body is a Uint8Array or an async iterable of them");
-    const source = new StreamSource(this.#putPool, length ?? null);
+    }
+    const source = new StreamSource(this.#memory.putStreams, length ?? null);
     let isOver = false;
-    const put = putFrom(source, true).finally(() => {
+    const put = this.#putFrom({ ...request, proxyDeadlineMs: DEADLINE_MS_MAX }, source, options);
+    const ended = put.finally(() => {
       isOver = true;
       source.wake();
     });
     void pumpStream(body, source, () => isOver);
-    return put;
+    return ended;
   }
 
   async get(key: string, options: GetOptions = {}) {
     const { sink, outcome } = await this.#read(key, options, null);
     if (outcome.kind === "miss") return outcome;
-    return {
-      kind: "hit",
-      object: infoOf(key, outcome.found.message),
-      bytes: sink.result,
-      timings: timingsOf(outcome),
-    } as const;
+    const object = infoOf(key, outcome.found.message);
+    return { kind: "hit", object, bytes: sink.result, timings: timingsOf(outcome) } as const;
   }
 
   async getInto(key: string, into: Uint8Array, options: GetOptions = {}) {
     if (!(into instanceof Uint8Array)) throw invalid("getInto needs a Uint8Array to fill");
     const { sink, outcome } = await this.#read(key, options, into);
     if (outcome.kind === "miss") return outcome;
-    return {
-      kind: "hit",
-      object: infoOf(key, outcome.found.message),
-      bytes: sink.result.length,
-      timings: timingsOf(outcome),
-    } as const;
+    const object = infoOf(key, outcome.found.message);
+    return { kind: "hit", object, bytes: sink.result.length, timings: timingsOf(outcome) } as const;
   }
 
-  async getStream(key: string, options: GetOptions = {}) {
+  async getStream(key: string, options: GetOptions = {}): Promise<OpenedStream> {
     const objectKey = checkKey(key);
     checkGet(options);
-    const { range = { start: 0 } } = options;
-    const end = range.end ?? Number.MAX_SAFE_INTEGER;
-    type Opened =
-      | {
-          readonly kind: "hit";
-          readonly object: ObjectInfo;
-          readonly start: number;
-          readonly end: number;
-          readonly body: AsyncIterable<Uint8Array>;
-        }
-      | Miss;
-    return new Promise<Opened>((resolve, reject) => {
-      let hasHit = false;
-      const leaving = new AbortController();
-      const sink = new StreamSink({
-        pool: this.#getPool,
-        clock: this.#context.clock,
-        readBytesPerSecondMin:
-          this.#options.readBytesPerSecondMin ?? READ_BYTES_PER_SECOND_MIN_DEFAULT,
-        bytesMax: end - range.start,
-        onHit: (found) => {
-          hasHit = true;
-          resolve({
-            kind: "hit",
-            object: infoOf(key, found.message),
-            start: found.start,
-            end: found.end,
-            body,
-          });
-        },
-        onReady: () => body.poke(),
-        onRoom: () => core?.pull(),
-        onSlow: (error) => {
-          body.fail(error);
-          leaving.abort(error);
-        },
-      });
-      const body = new StreamBody(sink, () => {
-        this.#bodies.delete(body);
-        leaving.abort();
-      });
-      this.#bodies.add(body);
-      let core: GetOperation | null = null;
-      const request = {
-        key: objectKey,
-        start: range.start,
-        end,
-        wantAll: options.firstD === "all",
-        stripesAhead: 1,
-        proxyDeadlineMs: DEADLINE_MS_MAX,
-      };
-      const signals =
-        options.signal === undefined ? [leaving.signal] : [leaving.signal, options.signal];
-      const running = this.#run<GetOutcome>(
-        { name: "getStream", deadlineFrom: "progress", usesCallersMemory: false },
-        { ...options, signal: AbortSignal.any(signals) },
-        (host) => {
-          core = new GetOperation(host, request, sink, this.#scratchPool, this.#repairOffers);
-          return core;
-        },
-      );
-      const fail = (error: unknown) => {
-        body.fail(error);
-        this.#bodies.delete(body);
-        if (hasHit) return;
-        const isLate = error instanceof CacheError && error.code === "ICACHE_DEADLINE";
-        if (isLate) resolve({ kind: "miss", reason: "unreachable" });
-        else reject(error);
-      };
-      running.then((outcome) => {
-        if (outcome.kind === "hit") return body.poke();
-        if (hasHit)
-          return fail(
-            new CacheError(
-              "ICACHE_UNREACHABLE",
-              `the object could not be read to its end: ${outcome.reason}`,
-            ),
-          );
-        this.#bodies.delete(body);
-        resolve(outcome);
-      }, fail);
-    });
+    const context = {
+      runner: this.#runner,
+      clock: this.#context.clock,
+      memory: this.#memory,
+      repairs: this.#repairOffers,
+      readBytesPerSecondMin:
+        this.#options.readBytesPerSecondMin ?? READ_BYTES_PER_SECOND_MIN_DEFAULT,
+      bodies: this.#bodies,
+    };
+    return openStream(context, objectKey, options);
   }
 
   async stat(key: string, options: CallOptions = {}) {
-    const objectKey = checkKey(key);
+    const request: Message = { kind: "stat", key: checkKey(key) };
     checkCall(options);
-    const reply = await this.#ask(
-      "stat",
-      options,
-      { kind: "stat", key: objectKey },
-      () => readStored,
-    );
+    const reply = await this.#runner.ask("stat", options, request, () => readStored);
     return reply.kind === "miss" ? reply : ({ kind: "hit", object: infoOf(key, reply) } as const);
   }
 
@@ -334,34 +172,22 @@ export class ProxyCache implements Cache {
     const objectKey = checkKey(key);
     checkCall(options);
     this.#sequence += 1;
-    return this.#ask(
-      "delete",
-      options,
-      { kind: "remove", key: objectKey, sequence: this.#sequence },
-      () => (message) =>
-        message.kind === "removed"
-          ? { kind: "result", result: message.existed }
-          : { kind: "unexpected" },
-    );
+    const request: Message = { kind: "remove", key: objectKey, sequence: this.#sequence };
+    return this.#runner.ask("delete", options, request, () => (message) => {
+      if (message.kind !== "removed") return { kind: "unexpected" };
+      return { kind: "result", result: message.existed };
+    });
   }
 
   async clear(prefix: string, options: CallOptions = {}): Promise<number> {
+    const checked = checkPrefix("prefix", prefix);
     checkCall(options);
     this.#sequence += 1;
-    const request: Message = {
-      kind: "clear",
-      prefix: checkPrefix("prefix", prefix),
-      sequence: this.#sequence,
-    };
-    return this.#ask(
-      "clear",
-      options,
-      request,
-      () => (message) =>
-        message.kind === "cleared"
-          ? { kind: "result", result: message.count }
-          : { kind: "unexpected" },
-    );
+    const request: Message = { kind: "clear", prefix: checked, sequence: this.#sequence };
+    return this.#runner.ask("clear", options, request, () => (message) => {
+      if (message.kind !== "cleared") return { kind: "unexpected" };
+      return { kind: "result", result: message.count };
+    });
   }
 
   async *list(
@@ -371,12 +197,8 @@ export class ProxyCache implements Cache {
     const prefix = checkPrefix("prefix", options.prefix);
     let after = checkPrefix("after", options.after);
     for (;;) {
-      const page = await this.#ask(
-        "list",
-        options,
-        { kind: "list", prefix, after, limit: LIST_ROWS_MAX },
-        () => readListing,
-      );
+      const request: Message = { kind: "list", prefix, after, limit: LIST_ROWS_MAX };
+      const page = await this.#runner.ask("list", options, request, () => readListing);
       yield* page.rows;
       const last = page.rows.at(-1);
       if (page.isLast || last === undefined) return;
@@ -392,25 +214,22 @@ export class ProxyCache implements Cache {
     checkKey(key);
     checkGetOrSet(options);
     if (typeof loader !== "function") throw invalid("getOrSet needs a function that loads");
-    this.#checkOpen();
-    const deadlineMs = options.deadlineMs ?? this.#deadlineMs;
-    return this.#flights.join(key, { deadlineMs, signal: options.signal }, (signal) =>
-      this.#load(key, loader, options, signal),
+    this.#runner.checkOpen();
+    const { signal, deadlineMs = this.#runner.deadlineMs } = options;
+    return this.#flights.join(key, { deadlineMs, signal }, (flightSignal) =>
+      this.#load(key, loader, options, flightSignal),
     );
   }
 
   async status(options: CallOptions = {}): Promise<unknown> {
     checkCall(options);
-    return this.#ask("status", options, { kind: "status" }, readStatus);
+    return this.#runner.ask("status", options, { kind: "status" }, readStatus);
   }
 
   async ping(options: CallOptions = {}): Promise<number> {
     checkCall(options);
-    return this.#run(
-      { name: "ping", deadlineFrom: "start", usesCallersMemory: false },
-      options,
-      (host) => new PingOperation(host),
-    );
+    const how = { name: "ping", deadlineFrom: "start", usesCallersMemory: false } as const;
+    return this.#runner.run(how, options, (host) => new PingOperation(host));
   }
 
   close(): Promise<void> {
@@ -418,46 +237,51 @@ export class ProxyCache implements Cache {
       const error = new CacheError("ICACHE_CLOSED", "the cache was closed");
       this.#flights.close(error);
       for (const body of this.#bodies) body.fail(error);
-      for (const run of [...this.#runs]) run.abandon(error);
+      this.#runner.close(error);
       this.#repairs.close(error);
       this.#context.session.close(resolve);
     });
     return this.#closing;
   }
 
-  get #deadlineMs(): number {
-    return this.#options.deadlineMs ?? DEADLINE_MS_DEFAULT;
-  }
-
   get #repairOffers(): RepairQueue | null {
     return this.#options.repairs === false ? null : this.#repairs;
   }
 
-  #checkOpen(): void {
-    if (this.#closing !== null) throw new CacheError("ICACHE_CLOSED", "the cache was closed");
+  #putFrom(request: PutRequest, source: StripeSource, options: PutOptions): Promise<PutResult> {
+    const isBuffer = source.isRewindable;
+    return this.#runner.run(
+      {
+        name: "put",
+        deadlineFrom: isBuffer ? "start" : "progress",
+        usesCallersMemory: isBuffer,
+      },
+      options,
+      (host) => new PutOperation(host, request, source, this.#memory.parity),
+    );
   }
 
   async #read(
     key: string,
     options: GetOptions,
     into: Uint8Array | null,
-  ): Promise<{ sink: BufferSink; outcome: GetOutcome }> {
+  ): Promise<{ readonly sink: BufferSink; readonly outcome: GetOutcome }> {
     const objectKey = checkKey(key);
     checkGet(options);
-    const { range = { start: 0 } } = options;
+    const { start, end = Number.MAX_SAFE_INTEGER } = options.range ?? { start: 0 };
     const request = {
       key: objectKey,
-      start: range.start,
-      end: range.end ?? Number.MAX_SAFE_INTEGER,
+      start,
+      end,
       wantAll: options.firstD === "all",
       stripesAhead: STRIPES_AHEAD_MAX,
       proxyDeadlineMs: null,
     };
-    const sink = new BufferSink(into, this.#allocate);
-    const outcome = await this.#run<GetOutcome>(
+    const sink = new BufferSink(into, this.#memory.allocate);
+    const outcome = await this.#runner.run<GetOutcome>(
       { name: "get", deadlineFrom: "start", usesCallersMemory: into !== null },
       options,
-      (host) => new GetOperation(host, request, sink, this.#scratchPool, this.#repairOffers),
+      (host) => new GetOperation(host, request, sink, this.#memory.scratch, this.#repairOffers),
     );
     return { sink, outcome };
   }
@@ -481,50 +305,11 @@ export class ProxyCache implements Cache {
     try {
       await this.put(key, bytes, { ...put, ...call });
     } catch (error) {
-      if (!(error instanceof CacheError) || error.code === "ICACHE_INVALID" || signal.aborted)
-        throw error;
+      const isOurs = error instanceof CacheError && error.code !== "ICACHE_INVALID";
+      if (!isOurs || signal.aborted) throw error;
       this.#loadsNotStored += 1;
     }
     return bytes;
-  }
-
-  #ask<Result>(
-    name: string,
-    options: CallOptions,
-    request: Message,
-    makeReader: () => (message: Message) => Reply<Result>,
-  ): Promise<Result> {
-    return this.#run<Result>(
-      { name, deadlineFrom: "start", usesCallersMemory: false },
-      options,
-      (host) => new SimpleOperation(host, request, makeReader),
-    );
-  }
-
-  #run<Result>(
-    how: Omit<RunOptions, "deadlineMs">,
-    { signal, deadlineMs }: CallOptions,
-    makeCore: (host: OperationHost<Result>) => Operation,
-  ): Promise<Result> {
-    this.#checkOpen();
-    if (signal?.aborted === true) return Promise.reject(aborted(signal));
-    return new Promise((resolve, reject) => {
-      const onAbort = () => run.abandon(aborted(signal));
-      const run = new Run<Result>(
-        this.#context,
-        { ...how, deadlineMs: deadlineMs ?? this.#deadlineMs },
-        makeCore,
-        (outcome) => {
-          signal?.removeEventListener("abort", onAbort);
-          this.#runs.delete(run);
-          if (outcome.kind === "done") resolve(outcome.result);
-          else reject(outcome.error);
-        },
-      );
-      this.#runs.add(run);
-      signal?.addEventListener("abort", onAbort, { once: true });
-      run.start();
-    });
   }
 }
 
@@ -533,8 +318,6 @@ function isAsyncIterable(body: unknown): body is AsyncIterable<Uint8Array> {
 }
 
 function isOutOfReach(error: unknown): boolean {
-  return (
-    error instanceof CacheError &&
-    ["ICACHE_UNREACHABLE", "ICACHE_DEADLINE", "ICACHE_OVERLOADED"].includes(error.code)
-  );
+  const codes = ["ICACHE_UNREACHABLE", "ICACHE_DEADLINE", "ICACHE_OVERLOADED"];
+  return error instanceof CacheError && codes.includes(error.code);
 }

@@ -9,6 +9,7 @@ import type { Message, MessageOf } from "../wire/messages.ts";
 /** What the proxy said when it accepted the connection. */
 export interface Welcome {
   readonly generation: number;
+  readonly term: number;
   readonly poolNodes: number;
   readonly codeRules: readonly CodeRule[];
 }

@@ -6,7 +6,7 @@ import { type CodeSpec, codeForSize, formatCode } from "../core/code.ts";
 import { CacheError } from "../core/errors.ts";
 import { keyBytes, type ObjectKey } from "../core/ids.ts";
 import { chunkStride } from "../core/layout.ts";
-import { STRIPE_BYTES_MAX } from "../core/limits.ts";
+import { RETRY_WINDOW_MS, STRIPE_BYTES_MAX } from "../core/limits.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import type { Exchange, Welcome } from "./exchange.ts";
@@ -20,6 +20,9 @@ export const STRIPES_IN_FLIGHT_BUFFER_MAX = 3;
 export const STRIPES_IN_FLIGHT_STREAM_MAX = 2;
 /** Bytes digested or coded in one turn before other input is let in. */
 const WORK_BYTES_PER_TURN = 1_024 * 1_024;
+
+/** The proxy's window begins when it commits, which is after we ask for it; this is for what a retry needs to arrive. */
+const RETRY_MARGIN_MS = 10_000;
 
 /** Parity of one stripe lies in memory at once; codes with much of it are for small objects. */
 const PARITY_BYTES_MAX = 512 * 1_024 * 1_024;
@@ -63,6 +66,8 @@ export class PutOperation implements Operation {
   #nextStripe = 0;
   #hasEnded = false;
   #isCommitSent = false;
+  /** The first commit of any beginning. */
+  #commitSent: { readonly term: number; readonly at: number } | null = null;
   #isWorkDue = false;
 
   constructor(
@@ -82,6 +87,12 @@ export class PutOperation implements Operation {
   }
 
   begin(exchange: Exchange, welcome: Welcome, remainingMs: number): void {
+    if (!this.#isRetrySafe(welcome)) {
+      const text =
+        "the connection was lost during the commit, and the proxy that knew its outcome is gone";
+      this.#host.failed(new CacheError("ICACHE_OUTCOME_UNKNOWN", text), true);
+      return;
+    }
     this.#source.rewind();
     this.#exchange = exchange;
     this.#welcome = welcome;
@@ -148,6 +159,18 @@ export class PutOperation implements Operation {
   release(): void {
     this.#dropStripes();
     this.#source.close();
+  }
+
+  /**
+   * Only the proxy that was sent a commit knows for a while whether it took effect. Begun anew elsewhere or later, the
+   * PUT could take effect twice: once before somebody else's, and once after it.
+   */
+  #isRetrySafe({ term }: Welcome): boolean {
+    const sent = this.#commitSent;
+    return (
+      sent === null ||
+      (sent.term === term && this.#host.now() - sent.at < RETRY_WINDOW_MS - RETRY_MARGIN_MS)
+    );
   }
 
   #dropStripes(): void {
@@ -286,6 +309,7 @@ export class PutOperation implements Operation {
     if (!this.#hasEnded || this.#isCommitSent || layout === null) return;
     for (const stripe of this.#stripes.values()) if (!stripe.isQueued) return;
     this.#isCommitSent = true;
+    this.#commitSent ??= { term: this.#welcome?.term ?? 0, at: this.#host.now() };
     const { stripeCount, stripeBytes, lastStripeBytes, bytes } = layout;
     this.#exchange?.send({ kind: "putCommit", stripeCount, stripeBytes, lastStripeBytes, bytes });
   }

@@ -225,6 +225,7 @@ export class Session implements ExchangeCarrier {
     }));
     this.#welcome = {
       generation: message.generation,
+      term: message.term,
       poolNodes: message.poolNodes,
       codeRules: codeRules.length === 0 ? CODE_RULES_DEFAULT : codeRules,
     };

@@ -1,7 +1,8 @@
 // The library's front door: `connect` wires the client to real sockets, time and chance. Importing it starts nothing.
 
 import type { Cache } from "../client/api.ts";
-import { type CacheOptions, createCache } from "../client/cache.ts";
+import { createCache } from "../client/cache.ts";
+import type { CacheOptions } from "../client/cache-options.ts";
 import { CacheError } from "../core/errors.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
 import { SystemClock } from "../host/system-clock.ts";
