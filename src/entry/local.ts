@@ -16,6 +16,7 @@ import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import { startHttpServer } from "../gateway/http/server.ts";
 import { startRespServer } from "../gateway/resp/server.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
+import { createHasher } from "../host/node-hash.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { SystemWallClock } from "../host/system-wall-clock.ts";
 import { openAwsLambda } from "../platform/aws-lambda.ts";
@@ -95,9 +96,16 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
     };
     const resp = await startRespServer({ ...door, port: portAfter(port, 2) });
     closers.push(() => resp.close());
-    const http = await startHttpServer({ ...door, port: portAfter(port, 3) });
+    let isReady = false;
+    const http = await startHttpServer({
+      ...door,
+      port: portAfter(port, 3),
+      isReady: () => isReady,
+      createHasher,
+    });
     closers.push(() => http.close());
     await proxy.greetAll();
+    isReady = true;
     const addresses: Addresses = {
       client: proxy.clientAddress,
       functions: proxy.functionAddress,
@@ -132,6 +140,9 @@ async function deploy(options: PoolOptions, endpoint: string, secret: Uint8Array
         INFINICACHE_POOL: pool,
         INFINICACHE_NODE: String(node),
         INFINICACHE_NODE_KEY: toHex(nodeKey(crypto, secret, pool, node)),
+        // glibc then gives every chunk pages of its own and takes them back: see src/runtime/memory.ts.
+        MALLOC_MMAP_THRESHOLD_: "65536",
+        MALLOC_ARENA_MAX: "1",
       }),
     }),
   );
