@@ -123,6 +123,13 @@ export class PutOperation implements Operation {
   #tryCommit(): void {
     const commit = this.#commit;
     if (this.#isOver || commit === null || this.#version === null) return;
+    // The same PUT, begun on another connection while this one seemed alive, may have ended first.
+    const done = this.#context.outcomeOf(this.#channel.clientId, this.#request.sequence);
+    if (done?.kind === "put") {
+      this.#end(false);
+      this.#channel.send({ kind: "putDone", outcome: done.outcome, version: done.version });
+      return this.#channel.end();
+    }
     for (const stripe of this.#stripes.values()) if (!stripe.isStored) return;
     const { table, wallClock } = this.#context;
     if (this.#request.ifAbsent) {

@@ -108,12 +108,7 @@ export class StripePut implements UploadOwner {
 
   /** Where its chunks lie. */
   places(): ChunkPlace[] {
-    return this.#chunks.map(({ node, instance, id }) => {
-      const record = this.#context.pool.spaces[node]?.chunks.get(chunkName(id));
-      // Confirmed by an instance that is gone by now: missing.
-      const isHeld = instance !== null && record?.instance === instance && !this.#isGone(node, instance);
-      return { node, instance: isHeld ? instance : null };
-    });
+    return this.#chunks.map((chunk) => ({ node: chunk.node, instance: this.#isHeld(chunk) ? chunk.instance : null }));
   }
 
   onChunk(message: MessageOf<"putChunk">): void {
@@ -175,7 +170,8 @@ export class StripePut implements UploadOwner {
     this.#timer?.cancel();
     for (const chunk of this.#chunks) {
       chunk.upload?.cancel();
-      if (isCommitted && chunk.state === "stored") continue;
+      // What the table does not count on must not stay accounted for.
+      if (isCommitted && this.#isHeld(chunk)) continue;
       this.#release(chunk);
     }
   }
@@ -261,8 +257,10 @@ export class StripePut implements UploadOwner {
     return this.#chunks.find((chunk) => chunk.upload === upload);
   }
 
-  #isGone(node: NodeIndex, instance: InstanceId): boolean {
+  /** Confirmed, and by an instance that is not gone by now. */
+  #isHeld({ node, instance, id }: ChunkPut): boolean {
     const { primary } = this.#context.pool.link(node);
-    return primary !== null && primary !== instance;
+    const record = this.#context.pool.spaces[node]?.chunks.get(chunkName(id));
+    return instance !== null && record?.instance === instance && (primary === null || primary === instance);
   }
 }
