@@ -28,7 +28,10 @@ export interface Miss {
 export interface CallOptions {
   /** Aborting rejects with `ICACHE_ABORTED` and frees what the operation holds. */
   readonly signal?: AbortSignal;
-  /** Milliseconds from now until the operation fails with `ICACHE_DEADLINE` (a GET: misses or fails). Default 60,000. */
+  /**
+   * Milliseconds from now until the operation fails with `ICACHE_DEADLINE` (a GET: misses or fails). Default 60,000.
+   * For streams it counts anew with every stripe, and stands still while the stream's source or reader is waited for.
+   */
   readonly deadlineMs?: number;
 }
 
@@ -86,9 +89,23 @@ export type Body = Uint8Array | AsyncIterable<Uint8Array>;
 
 /** A cache of large objects in the memory of functions. Safe for concurrent use. */
 export interface Cache {
-  /** Stores an object; resolves when it is stored as promised (all chunks, or a quorum after the straggler deadline). */
+  /**
+   * Stores an object; resolves when it is stored as promised (all chunks, or a quorum after the straggler deadline).
+   * A Uint8Array is borrowed until the promise settles; a stream is read as fast as there is room, and left on failure.
+   *
+   * @example
+   * const put = await cache.put("report", bytes, { ttlMs: 3_600_000, metadata: { type: "text/csv" } });
+   * if (put.kind === "stored") console.log(`version ${put.version}`);
+   */
   put(key: string, body: Body, options?: PutOptions): Promise<PutResult>;
-  /** The object (or range) in a buffer that is the caller's. */
+  /**
+   * The object (or range) in a buffer that is the caller's. A range that begins beyond the end is a hit of no bytes.
+   *
+   * @example
+   * const read = await cache.get("report", { range: { start: 0, end: 1_024 } });
+   * if (read.kind === "miss") console.log(`not there: ${read.reason}`);
+   * else console.log(read.bytes.length, read.timings.totalMs);
+   */
   get(
     key: string,
     options?: GetOptions,
@@ -101,7 +118,15 @@ export interface Cache {
       }
     | Miss
   >;
-  /** Fills `into` from its start; rejects with `ICACHE_TOO_LARGE` when it is too small. `bytes` is how many were written. On any other end its contents are undefined. */
+  /**
+   * Fills `into` from its start; rejects with `ICACHE_TOO_LARGE` when it is too small. `bytes` is how many were written.
+   * On any other end its contents are undefined. Faster than `get`: memory that was used before costs nothing to touch.
+   *
+   * @example
+   * const into = new Uint8Array(100_000_000);
+   * const read = await cache.getInto("report", into);
+   * if (read.kind === "hit") console.log(into.subarray(0, read.bytes));
+   */
   getInto(
     key: string,
     into: Uint8Array,
@@ -118,6 +143,10 @@ export interface Cache {
   /**
    * The object (or range) as a stream. It resolves with a hit once the first stripe is held. Each yielded buffer is the caller's until the next one is asked for.
    * A loss midway throws; a reader slower than the minimum rate is cut off with `ICACHE_SLOW_READER`. Breaking out of the loop frees everything.
+   *
+   * @example
+   * const stream = await cache.getStream("report");
+   * if (stream.kind === "hit") for await (const part of stream.body) console.log(part.length);
    */
   getStream(
     key: string,
@@ -132,30 +161,84 @@ export interface Cache {
       }
     | Miss
   >;
-  /** What is known of the object. */
+  /**
+   * What is known of the object, without its bytes.
+   *
+   * @example
+   * const stat = await cache.stat("report");
+   * if (stat.kind === "hit") console.log(stat.object.bytes, stat.object.expiresAt);
+   */
   stat(
     key: string,
     options?: CallOptions,
   ): Promise<{ readonly kind: "hit"; readonly object: ObjectInfo } | Miss>;
+  /**
+   * Whether there is such an object. It may be gone by the time you ask for it.
+   *
+   * @example
+   * if (!(await cache.has("report"))) console.log("to be made");
+   */
   has(key: string, options?: CallOptions): Promise<boolean>;
-  /** True when there was one. */
+  /**
+   * Deletes the object; true when there was one. Once this has resolved, nothing of it is read any more.
+   *
+   * @example
+   * const existed = await cache.delete("report");
+   * console.log(existed);
+   */
   delete(key: string, options?: CallOptions): Promise<boolean>;
-  /** Deletes every object whose key begins with `prefix`; how many there were. */
+  /**
+   * Deletes every object whose key begins with `prefix` (`""`: every object); how many there were.
+   *
+   * @example
+   * console.log(`${await cache.clear("reports/2026/")} deleted`);
+   */
   clear(prefix: string, options?: CallOptions): Promise<number>;
-  /** Keys in the order of their UTF-8 bytes; not a snapshot. `code`, `stripes` and `metadata` are absent in rows. */
+  /**
+   * Keys in the order of their UTF-8 bytes; not a snapshot. `code`, `stripes` and `metadata` are absent in rows.
+   *
+   * @example
+   * for await (const { key, bytes: size } of cache.list({ prefix: "reports/" })) console.log(key, size);
+   */
   list(
     options?: CallOptions & { readonly prefix?: string; readonly after?: string },
   ): AsyncIterable<Pick<ObjectInfo, "key" | "bytes" | "version" | "createdAt" | "expiresAt">>;
-  /** Reads, or loads once for all who wait in this process and stores; the loader's error reaches all and is not kept. */
+  /**
+   * Reads, or loads once for all who wait in this process and stores; the loader's error reaches all and is not kept.
+   * All who waited for one load get the same buffer: do not write to it. When the cache cannot be reached, or cannot
+   * take the object, the loaded bytes are returned all the same. The loader's signal fires when nobody waits any more.
+   *
+   * @example
+   * const report = await cache.getOrSet("report", async (signal) => {
+   *   const answer = await fetch("https://example.com/report", { signal });
+   *   return new Uint8Array(await answer.arrayBuffer());
+   * });
+   * console.log(report.length);
+   */
   getOrSet(
     key: string,
     loader: (signal: AbortSignal) => Promise<Body>,
     options?: PutOptions & GetOptions,
   ): Promise<Uint8Array>;
-  /** The proxy's state as it reports it. */
+  /**
+   * The proxy's state as it reports it: a `ProxyStatus` of this version, but parsed from what another may have sent.
+   *
+   * @example
+   * console.log(JSON.stringify(await cache.status(), null, 2));
+   */
   status(options?: CallOptions): Promise<unknown>;
-  /** Milliseconds of a round trip to the proxy. */
+  /**
+   * Milliseconds of a round trip to the proxy.
+   *
+   * @example
+   * console.log(`${await cache.ping({ deadlineMs: 1_000 })} ms`);
+   */
   ping(options?: CallOptions): Promise<number>;
-  /** Ends everything under way with `ICACHE_CLOSED` and closes connections. */
+  /**
+   * Ends everything under way with `ICACHE_CLOSED` and closes connections. A process with an open cache does not end.
+   *
+   * @example
+   * await cache.close();
+   */
   close(): Promise<void>;
 }

@@ -88,12 +88,17 @@ export class FakeProxy implements Dialer {
     this.#schedule(() => {
       if (this.isDown) return opened(null, "connection refused");
       const [client, proxy] = connectionPair(this.#schedule);
-      new FakeSession(this, proxy);
-      this.connections += 1;
-      this.openConnections += 1;
-      this.#current = proxy;
+      this.serve(proxy);
       opened(client, "");
     });
+  }
+
+  /** Takes the proxy's end of a connection, made by `dial` or by a real listener. */
+  serve(connection: Connection): void {
+    new FakeSession(this, connection);
+    this.connections += 1;
+    this.openConnections += 1;
+    this.#current = connection;
   }
 
   /** Closes the newest connection. */
