@@ -205,9 +205,9 @@ export class NodeLink {
   }
 
   #want(purpose: Purpose): void {
+    if (this.#state.kind === "awake") return this.#flush();
     if (PURPOSE_RANK[purpose] < PURPOSE_RANK[this.#wantedPurpose]) this.#wantedPurpose = purpose;
-    if (this.#state.kind === "awake") this.#flush();
-    else this.#step({ kind: "need" });
+    this.#step({ kind: "need" });
   }
 
   /** The session on which exchanges run: that of the awake instance. */
@@ -253,6 +253,7 @@ export class NodeLink {
     const before = this.#state;
     if (state.kind === "searching" && before.kind !== "searching") this.#context.counters.searches++;
     this.#state = state;
+    if (state.kind === "asleep") this.#wantedPurpose = "warm-up"; // What it was wanted for has gone by.
     this.#armTick(facts.now);
     this.#forgetUnknown();
     for (const effect of effects) this.#perform(effect);
@@ -318,7 +319,8 @@ export class NodeLink {
   }
 
   #invoke(id: InvocationId): void {
-    const purpose = this.#waiting.length > 0 ? this.#wantedPurpose : "warm-up";
+    // Also without an exchange that waits: a PUT wakes its nodes while its bytes are still on their way.
+    const purpose = this.#wantedPurpose;
     this.#wantedPurpose = "warm-up";
     const begunAt = this.#context.clock.now();
     this.#lastActivityAt = begunAt;
@@ -356,6 +358,7 @@ export class NodeLink {
   #takeWaiting(): Exchange[] {
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#wantedPurpose = "warm-up";
     for (const exchange of waiting) this.#ending.add(exchange);
     return waiting;
   }
