@@ -33,7 +33,6 @@ export interface PutWishes {
 export class TestClient implements ConnectionHandler {
   readonly connection: Connection;
   readonly exchanges = new Map<number, Exchange>();
-  /** False: bodies are left where they are, as a client does that does not read. */
   closeReason: string | null = null;
   #nextChannel = 1;
   #nextSequence = 1;
@@ -200,6 +199,8 @@ export function bodyOf(length: number, seed = 1): Uint8Array {
 
 function xor(chunks: readonly Uint8Array[], length: number): Uint8Array {
   const sum = new Uint8Array(length);
-  for (const chunk of chunks) chunk.forEach((byte, at) => (sum[at] = (sum[at] ?? 0) ^ byte));
+  for (const chunk of chunks) {
+    for (const [at, byte] of chunk.entries()) sum[at] = (sum[at] ?? 0) ^ byte;
+  }
   return sum;
 }
