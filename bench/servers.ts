@@ -30,16 +30,12 @@ export async function startInfiniCache(flags: readonly string[]): Promise<BenchS
   ];
   const args = ["--disable-warning=ExperimentalWarning", ...command];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const tooLate = setTimeout(() => child.kill("SIGKILL"), START_MS_MAX);
   const [line] = (await Promise.race([
     once(createInterface({ input: child.stdout }), "line"),
-    once(child, "exit").then(() => {
-      throw new Error("infinicache up ended before it was ready");
-    }),
-    sleep(START_MS_MAX, undefined, { ref: false }).then(() => {
-      child.kill("SIGKILL");
-      throw new Error("infinicache up was not ready in time");
-    }),
+    once(child, "exit").then(() => Promise.reject(new Error("infinicache up was never ready"))),
   ])) as [string];
+  clearTimeout(tooLate);
   const ready: { readonly client: string } = JSON.parse(line);
   return {
     host: "127.0.0.1",
