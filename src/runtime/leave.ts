@@ -91,9 +91,10 @@ export class Leave {
     this.#policy.onActivity(this.#clock.now(), "ping");
   }
 
-  /** The proxy wants the instance awake for `forMs` from now. */
+  /** The proxy wants the instance awake for `forMs` from now; its latest word counts, so that 0 lets it go. */
   hold(forMs: number): void {
-    this.#heldUntil = Math.max(this.#heldUntil, this.#clock.now() + forMs);
+    this.#heldUntil = this.#clock.now() + forMs;
+    if (this.#phase === "staying") this.#armDue();
   }
 
   /** The last open exchange ended. */

@@ -81,6 +81,16 @@ test("step 6: hold keeps an idle instance awake", () => {
   assert.equal(world.wire.all("bye")[0]?.requestsSeen, 1);
 });
 
+test("step 6: a hold of nothing lets a held instance go", () => {
+  const world = new World();
+  world.start({ lingerMs: 10 });
+  world.say({ kind: "hold", forMs: 15_000 }, world.nextChannel());
+  world.clock.advance(100);
+  world.say({ kind: "hold", forMs: 0 }, world.nextChannel());
+  world.clock.advance(10);
+  assert.equal(world.wire.all("bye")[0]?.requestsSeen, 2);
+});
+
 test("step 6: an instance at work does not leave however long ago its lease ended", () => {
   const world = new World();
   world.start({ lingerMs: 10 });
