@@ -1,0 +1,185 @@
+// The judges of a simulated world, one for each promise but that about bytes and registers (history.ts). They look and
+// never touch; each fault they find is a sentence.
+
+import { chunkCost } from "../core/chunk-cost.ts";
+import { chunkLength, layoutOfStripes, stripeLength } from "../core/layout.ts";
+import type { LedgerReport } from "../core/ledger.ts";
+import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
+import type { InvokeOutcome, StoredObject } from "../core/ports.ts";
+import { billedMs, type PriceTable } from "../core/prices.ts";
+import type { ProxyStatus } from "../core/status.ts";
+import type { Instance, Invocation } from "./provider.ts";
+
+interface PlacedChunk {
+  readonly stripe: number;
+  readonly index: number;
+  readonly bytes: number;
+  readonly node: number;
+  /** Empty: stored nowhere. */
+  readonly instance: string;
+}
+
+/** Every chunk of an object with the place the table has for it. */
+function chunksOf(object: StoredObject): PlacedChunk[] {
+  const count = object.dataChunks + object.parityChunks;
+  const layout = layoutOfStripes(object.stripeCount, object.stripeBytes, object.lastStripeBytes);
+  return object.places.map(({ node, instance }, at) => {
+    const stripe = Math.floor(at / count);
+    const index = at % count;
+    return {
+      stripe,
+      index,
+      bytes: chunkLength(stripeLength(layout, stripe), object.dataChunks, index),
+      node,
+      instance,
+    };
+  });
+}
+
+/** What an instance really holds, by version, stripe and index. */
+function contentsOf(instance: Instance): Set<string> {
+  const contents = new Set<string>();
+  for (const { version, stripe, index } of instance.core.store.chunks())
+    contents.add(`${version}.${stripe}.${index}`);
+  return contents;
+}
+
+/**
+ * An object is being made current: each stripe is stored on enough distinct nodes, and what the table says is stored on
+ * an instance that lives is there. `chunksShortMax`: how many of d+p may be missing; d must always be there.
+ */
+export function judgeCommit(
+  object: StoredObject,
+  instances: readonly Instance[],
+  isCalm: boolean,
+): string[] {
+  const faults: string[] = [];
+  const { key, version, dataChunks, parityChunks, stripeCount } = object;
+  const quorum = isCalm && parityChunks > 0 ? dataChunks + 1 : dataChunks;
+  const chunks = chunksOf(object);
+  for (let stripe = 0; stripe < stripeCount; stripe++) {
+    const stored = chunks.filter((chunk) => chunk.stripe === stripe && chunk.instance !== "");
+    const nodes = new Set(stored.map(({ node }) => node));
+    if (nodes.size !== stored.length)
+      faults.push(`two chunks of stripe ${stripe} of ${key} version ${version} on one node`);
+    if (stored.length < quorum)
+      faults.push(
+        `stripe ${stripe} of ${key} version ${version} has ${stored.length} chunks, and ${quorum} are promised`,
+      );
+  }
+  return [...faults, ...judgePlaces([object], instances, "at its commit")];
+}
+
+/** What the table says is stored on an instance that lives is there. */
+export function judgePlaces(
+  objects: Iterable<StoredObject>,
+  instances: readonly Instance[],
+  when: string,
+): string[] {
+  const faults: string[] = [];
+  const contents = new Map(
+    instances.map((instance) => [instance.core.instance, contentsOf(instance)]),
+  );
+  for (const object of objects) {
+    for (const { stripe, index, node, instance } of chunksOf(object)) {
+      const held = contents.get(instance);
+      if (held === undefined || held.has(`${object.version}.${stripe}.${index}`)) continue;
+      faults.push(
+        `chunk ${stripe}.${index} of ${object.key} version ${object.version} is not on node ${node} ${when}`,
+      );
+    }
+  }
+  return faults;
+}
+
+/** Instances hold nothing that the table does not know. Those of which it knows nothing are left asleep, drops and all. */
+export function judgeOrphans(
+  objects: Iterable<StoredObject>,
+  instances: readonly Instance[],
+  status: ProxyStatus,
+): string[] {
+  const known = new Map<string, number>();
+  for (const object of objects) {
+    for (const { instance } of chunksOf(object))
+      known.set(instance, (known.get(instance) ?? 0) + 1);
+  }
+  const primaries = new Set(status.nodes.rows.map(({ instance }) => instance));
+  return instances
+    .filter(
+      ({ core }) =>
+        primaries.has(core.instance) &&
+        core.store.count > (known.get(core.instance) ?? core.store.count),
+    )
+    .map(
+      ({ node, core }) =>
+        `node ${node} holds ${core.store.count} chunks, and the table knows ${known.get(core.instance) ?? 0}`,
+    );
+}
+
+/**
+ * The proxy accounts no node with more than the table has there: nothing is reserved for ever. It may be less: that a
+ * chunk is missing is not written down, since a restart finds it out again.
+ */
+export function judgeAccounts(objects: Iterable<StoredObject>, status: ProxyStatus): string[] {
+  const used = new Map<number, number>();
+  for (const object of objects) {
+    for (const { node, bytes, instance } of chunksOf(object)) {
+      if (instance !== "") used.set(node, (used.get(node) ?? 0) + chunkCost(bytes));
+    }
+  }
+  return status.nodes.rows
+    .filter(({ node, usedBytes }) => usedBytes > (used.get(node) ?? 0))
+    .map(
+      ({ node, usedBytes }) =>
+        `node ${node} is accounted with ${usedBytes} bytes, and the table has ${used.get(node) ?? 0} there`,
+    );
+}
+
+/** Adds up what the provider told the proxies it has billed, to be compared with their ledger. */
+export class BillWitness {
+  readonly #prices: PriceTable;
+  #invocations = 0;
+  #billedMs = 0;
+
+  constructor(prices: PriceTable) {
+    this.#prices = prices;
+  }
+
+  onOutcome(invocation: Invocation, outcome: InvokeOutcome, now: number): void {
+    if (outcome.kind === "notStarted") return;
+    this.#invocations++;
+    const report = outcome.kind === "unknown" ? null : outcome.report;
+    const waitedMs = Math.min(now - invocation.sentAt, FUNCTION_TIMEOUT_MS);
+    this.#billedMs += report?.billedMs ?? billedMs(this.#prices, waitedMs, 0);
+  }
+
+  judge(ledger: LedgerReport): string[] {
+    const { invocations, billedMs: booked } = ledger.total;
+    if (invocations === this.#invocations && booked === this.#billedMs) return [];
+    return [
+      `the ledger has ${invocations} invocations and ${booked} ms, the provider told of ${this.#invocations} and ${this.#billedMs} ms`,
+    ];
+  }
+}
+
+/**
+ * A proxy invokes a node although the primary, the instance whose store it counts on, still serves an invocation that it
+ * began: then the provider must start another one. Right only while an unknown instance is held and the primary sought.
+ */
+export function judgeInvoke(
+  invocation: Invocation,
+  instances: readonly Instance[],
+  linkOf: () => { readonly state: string; readonly instance: string | null },
+): string[] {
+  const { node, sender } = invocation;
+  const busy = instances.filter(
+    (each) => each.node === node && each.running?.invocation.sender === sender,
+  );
+  if (busy.length === 0) return [];
+  const { state, instance } = linkOf();
+  const primary = busy.find(({ core }) => core.instance === instance);
+  if (primary === undefined || state === "searching") return [];
+  return [
+    `node ${node} is invoked in state ${state} while its primary, ${primary.machine.name}, still serves an earlier invocation`,
+  ];
+}

@@ -1,0 +1,378 @@
+// One simulated world: provider, network, proxy, clients, storm and judges put together from a scenario, and run to its
+// end: storm, calm, then every key must work again, and nothing may be left over. Everything in it is production code
+// but the machines, the network and the provider.
+
+import { keyHash } from "../checksum/chunk-digest.ts";
+import { ClockEviction } from "../core/eviction.ts";
+import { nodeKey } from "../core/invocation.ts";
+import { Ledger } from "../core/ledger.ts";
+import { emptyTableImage, MemoryTable, type TableImage } from "../core/memory-table.ts";
+import type { TableStore } from "../core/ports.ts";
+import { PRICES } from "../core/prices.ts";
+import { ProxyCore } from "../proxy/proxy-core.ts";
+import {
+  BillWitness,
+  judgeAccounts,
+  judgeCommit,
+  judgeInvoke,
+  judgeOrphans,
+  judgePlaces,
+} from "./checkers.ts";
+import { type FaultTargets, scheduleFaults, stopFaults } from "./faults.ts";
+import { History } from "./history.ts";
+import { Machine } from "./machine.ts";
+import { Network } from "./network.ts";
+import { Provider } from "./provider.ts";
+import type { Scenario } from "./scenario.ts";
+import { SeededRandom } from "./seeded-random.ts";
+import { SimClient } from "./sim-client.ts";
+import { SimCrypto } from "./sim-crypto.ts";
+import { VirtualClock, VirtualWallClock } from "./virtual-clock.ts";
+import { callAgainAndAgain, keyOf } from "./workload.ts";
+
+const POOL = "sim";
+const MEMORY_MB = 512;
+const CLIENT_ADDRESS = "proxy:6370";
+const FUNCTION_ADDRESS = "proxy:6371";
+/** 2026-01-01: any day does. */
+const DAY_ONE_MS = 1_767_225_600_000;
+/** An Invoke whose answer is lost is given up after 65 s, and then its link stays detached for as long. All else ends sooner. */
+const CALM_MS = 140_000;
+/** Longer than two warm-up intervals, so that every node with data has been spoken to since the last change. */
+const REST_MS = 130_000;
+const PROBE_DEADLINE_MS = 60_000;
+const PROBE_BYTES = 5_000;
+/** Violations beyond this add nothing. */
+const VIOLATIONS_MAX = 20;
+/** Above the events of any run seen by far: a run that needs more runs in circles. */
+const EVENTS_MAX = 20_000_000;
+
+/** What a run came to. */
+export interface RunReport {
+  readonly violations: readonly string[];
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly operations: number;
+  readonly hits: number;
+  readonly misses: number;
+  readonly instances: number;
+  /** Of everything that was traced, in order: equal for two runs of one seed. */
+  readonly fingerprint: number;
+}
+
+/** Runs a scenario to its end; `onTrace` gets a line for each operation and fault. */
+export function runScenario(scenario: Scenario, onTrace: (line: string) => void): RunReport {
+  return new World(scenario, onTrace).run();
+}
+
+class World implements FaultTargets {
+  readonly clock = new VirtualClock();
+  readonly wallClock = new VirtualWallClock(this.clock, DAY_ONE_MS);
+  readonly network: Network;
+  readonly provider: Provider;
+  readonly history = new History();
+  readonly address = CLIENT_ADDRESS;
+  readonly #scenario: Scenario;
+  readonly #random: SeededRandom;
+  readonly #onTrace: (line: string) => void;
+  readonly #secret = new Uint8Array(32).fill(7);
+  readonly #prices = PRICES["lambda-arm"];
+  readonly #ledger = new Ledger(this.#prices, MEMORY_MB);
+  readonly #bill = new BillWitness(this.#prices);
+  readonly #violations: string[] = [];
+  readonly #machines: Machine[] = [];
+  #clients: SimClient[] = [];
+  #image: TableImage;
+  #proxy: { readonly core: ProxyCore; readonly machine: Machine } | null = null;
+  #isStorm = true;
+  #fingerprint = 0;
+
+  constructor(scenario: Scenario, onTrace: (line: string) => void) {
+    this.#scenario = scenario;
+    this.#onTrace = onTrace;
+    this.#random = new SeededRandom(scenario.seed).fork("world");
+    const crypto = new SimCrypto(this.#random.fork("deployment"));
+    this.#image = emptyTableImage(this.#random.u32());
+    const { delayMsMax, flipProbability, routing, budgetBytes } = scenario;
+    this.network = new Network(this.clock, this.#random.fork("network"), {
+      delayMsMin: 0.05,
+      delayMsMax,
+      bytesPerMs: 100_000,
+      flipProbability,
+    });
+    this.provider = new Provider(
+      this.clock,
+      this.network,
+      this.#random.fork("provider"),
+      {
+        pool: POOL,
+        routing,
+        memoryMb: MEMORY_MB,
+        budgetBytes,
+        prices: this.#prices,
+        nodeKey: (node) => nodeKey(crypto, this.#secret, POOL, node),
+      },
+      {
+        onInvoke: (invocation) => {
+          const linkOf = () =>
+            this.#proxy?.core.status().nodes.rows[invocation.node] ?? {
+              state: "none",
+              instance: null,
+            };
+          this.#judge(judgeInvoke(invocation, this.provider.instances, linkOf));
+        },
+        onOutcome: (invocation, outcome) =>
+          this.#bill.onOutcome(invocation, outcome, this.clock.now()),
+      },
+    );
+  }
+
+  run(): RunReport {
+    try {
+      this.#play();
+    } catch (error) {
+      this.violate(
+        `thrown: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
+    }
+    const { hits, misses, mutations } = this.history;
+    return {
+      violations: this.#violations,
+      events: this.clock.eventsRun,
+      virtualMs: Math.round(this.clock.now()),
+      operations: hits.length + misses + mutations.length,
+      hits: hits.length,
+      misses,
+      instances: this.provider.instancesStarted,
+      fingerprint: this.#fingerprint,
+    };
+  }
+
+  clients(): readonly SimClient[] {
+    return this.#clients;
+  }
+
+  proxyMachine(): Machine {
+    return this.#proxy?.machine ?? this.#machine("nobody");
+  }
+
+  restartProxy(keepsState: boolean, isSilent: boolean): void {
+    const before = this.#proxy;
+    if (before === null) return; // It is down already.
+    this.#proxy = null;
+    before.machine.die();
+    this.network.onDeath(before.machine, isSilent);
+    // A lost state begins a new generation; its term still has to be above all that functions have seen.
+    if (!keepsState) {
+      const { term } = this.#image;
+      this.#image = emptyTableImage(this.#random.u32());
+      this.#image.term = term;
+    }
+    this.clock.setTimer(this.#random.between(100, 4_000), () => this.#startProxy());
+  }
+
+  crashClient(client: SimClient): void {
+    client.machine.die();
+    this.network.onDeath(client.machine, this.#random.chance(0.5));
+    this.#clients = this.#clients.filter((other) => other !== client);
+    this.#startClient();
+  }
+
+  violate(what: string): void {
+    if (this.#violations.length < VIOLATIONS_MAX)
+      this.#violations.push(`at ${this.clock.now().toFixed(2)} ms: ${what}`);
+    this.trace(`VIOLATION ${what}`);
+  }
+
+  trace(what: string): void {
+    const line = `${this.clock.now().toFixed(3)} ${what}`;
+    for (let at = 0; at < line.length; at++)
+      this.#fingerprint = Math.imul(this.#fingerprint ^ line.charCodeAt(at), 0x01000193) >>> 0;
+    this.#onTrace(line);
+  }
+
+  #play(): void {
+    const { stormMs, clients } = this.#scenario;
+    this.#startProxy();
+    for (let index = 0; index < clients; index++) this.#startClient();
+    scheduleFaults(this.#scenario, this.#random.fork("faults"), this, stormMs);
+    this.#pass(stormMs);
+    this.#isStorm = false;
+    stopFaults(this, [...this.#machines, ...this.provider.instances.map(({ machine }) => machine)]);
+    this.#pass(CALM_MS);
+    this.#mustBeIdle();
+    this.#probe();
+    this.#pass(REST_MS);
+    this.#finalJudgement();
+  }
+
+  #pass(ms: number): void {
+    const until = this.clock.now() + ms;
+    while (this.#violations.length < VIOLATIONS_MAX && this.clock.step(until)) {
+      if (this.clock.eventsRun > EVENTS_MAX) throw new Error(`more than ${EVENTS_MAX} events`);
+    }
+  }
+
+  #machine(name: string): Machine {
+    const machine = new Machine(name, this.clock);
+    this.#machines.push(machine);
+    return machine;
+  }
+
+  #startClient(): void {
+    const name = `client ${this.#machines.length}`;
+    const random = this.#random.fork(name);
+    const client = new SimClient(this.#machine(name), random, this);
+    this.#clients.push(client);
+    for (let caller = 0; caller < this.#scenario.callers; caller++) {
+      callAgainAndAgain(
+        client,
+        this.#scenario,
+        random.fork(`caller ${caller}`),
+        () => this.#isStorm,
+      );
+    }
+  }
+
+  #startProxy(): void {
+    const { nodes, budgetBytes, codeRules, policy, warmUpIntervalMs, stragglerMs } = this.#scenario;
+    const name = `proxy ${this.#machines.length}`;
+    const machine = this.#machine(name);
+    const random = this.#random.fork(name);
+    const core = new ProxyCore({
+      pool: POOL,
+      nodes,
+      nodeBudgetBytes: budgetBytes,
+      secret: this.#secret,
+      codeRules,
+      policy,
+      warmUpIntervalMs,
+      stragglerMs,
+      ports: {
+        clock: machine.clock,
+        wallClock: this.wallClock,
+        random,
+        crypto: new SimCrypto(random.fork("crypto")),
+        platform: this.provider.platformFor(machine),
+        store: this.#watchedTable(new MemoryTable(this.#image)),
+        eviction: new ClockEviction(),
+        ledger: this.#ledger,
+        hashKey: keyHash,
+      },
+    });
+    core.setFunctionAddress(FUNCTION_ADDRESS);
+    this.network.listen(FUNCTION_ADDRESS, machine, (connection) => core.acceptFunction(connection));
+    this.network.listen(CLIENT_ADDRESS, machine, (connection) => core.acceptClient(connection));
+    this.#proxy = { core, machine };
+    this.trace(`${name} begins term ${core.term}`);
+  }
+
+  /** The durable table with the judge of commits in front of it. */
+  #watchedTable(table: MemoryTable): TableStore {
+    return {
+      load: () => table.load(),
+      close: () => table.close(),
+      commit: (changes) => {
+        for (const change of changes) {
+          if (change.kind !== "put") continue;
+          // A repair writes the version again, and then what is missing may be more than at first.
+          const isNew =
+            this.#image.objects.get(change.object.key)?.version !== change.object.version;
+          this.#judge(
+            judgeCommit(change.object, this.provider.instances, this.#scenario.isCalm && isNew),
+          );
+        }
+        table.commit(changes);
+      },
+    };
+  }
+
+  #judge(faults: readonly string[]): void {
+    for (const fault of faults) this.violate(fault);
+  }
+
+  #mustBeIdle(): void {
+    for (const client of this.#clients) {
+      const { operationsUnderWay, machine } = client;
+      if (operationsUnderWay > 0)
+        this.violate(`${machine.name} has ${operationsUnderWay} operations that do not end`);
+      this.#judge(client.leaks());
+    }
+    const underWay = this.#proxy?.core.operationsUnderWay ?? 0;
+    if (underWay > 0) this.violate(`the proxy has ${underWay} operations that do not end`);
+  }
+
+  /** Every key can be written and read again. */
+  #probe(): void {
+    const { keys } = this.#scenario;
+    const [client] = this.#clients;
+    if (client === undefined) return;
+    let done = 0;
+    for (let index = 0; index < keys; index++) {
+      const key = keyOf(index);
+      client.put(
+        key,
+        PROBE_BYTES,
+        PROBE_BYTES,
+        null,
+        { ttlMs: 0, ifAbsent: false, deadlineMs: PROBE_DEADLINE_MS },
+        (stored) => {
+          if (stored !== "stored")
+            this.violate(`after the storm a PUT of ${key} ended as ${stored}: ${this.#links()}`);
+          client.get(
+            key,
+            { start: 0, end: Number.MAX_SAFE_INTEGER },
+            false,
+            PROBE_DEADLINE_MS,
+            (read) => {
+              if (read !== "hit") this.violate(`after the storm a GET of ${key} ended as ${read}`);
+              done++;
+            },
+          );
+        },
+      );
+    }
+    this.#pass(2 * PROBE_DEADLINE_MS);
+    if (done < keys) this.violate(`after the storm ${keys - done} of ${keys} keys did not answer`);
+  }
+
+  /** The links as the proxy sees them, for people. */
+  #links(): string {
+    const rows = this.#proxy?.core.status().nodes.rows ?? [];
+    return rows
+      .map(({ node, state, usedBytes }) => `node ${node} ${state} ${usedBytes} bytes`)
+      .join(", ");
+  }
+
+  #finalJudgement(): void {
+    const { core } = this.#proxy ?? {};
+    if (core === undefined) {
+      this.violate("there is no proxy at the end");
+      return;
+    }
+    const status = core.status();
+    const objects = [...this.#image.objects.values()];
+    const { instances } = this.provider;
+    this.#mustBeIdle();
+    this.#judge(this.history.judge());
+    this.#judge(judgeAccounts(objects, status));
+    this.#judge(this.#bill.judge(this.#ledger.report()));
+    if (this.#scenario.warmUpIntervalMs > 0) {
+      this.#judge(judgePlaces(objects, instances, "at the end"));
+      this.#judge(judgeOrphans(objects, instances, status));
+    }
+    if (this.#scenario.isCalm) this.#judgeCalm(status.counters.instancesLost);
+  }
+
+  /** Without trouble nothing is lost, and no function ever has a second instance. */
+  #judgeCalm(instancesLost: number): void {
+    const { instancesStarted } = this.provider;
+    const { nodes } = this.#scenario;
+    if (instancesStarted > nodes)
+      this.violate(
+        `${instancesStarted} instances were started for ${nodes} nodes, and none was reclaimed`,
+      );
+    if (instancesLost > 0)
+      this.violate(`${instancesLost} instances were taken for lost, and none was`);
+  }
+}

@@ -1,0 +1,38 @@
+// Seeds of the simulation as tests: enough to notice a broken promise at every run of the tests; `npm run sim` runs more.
+// Each is the production code of proxy, functions and clients in virtual time under its own faults.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { scenarioOf } from "../../src/sim/scenario.ts";
+import { runScenario } from "../../src/sim/world.ts";
+
+const run = (seed: number) => runScenario(scenarioOf(seed), () => {});
+
+/** Seeds that once found a fault, each another one. */
+const SEEDS_OF_OLD_FAULTS = [21, 34, 123];
+const SEEDS = 40;
+
+for (const from of [1, 11, 21, 31]) {
+  test(`simulation: seeds ${from} to ${from + SEEDS / 4 - 1} break no promise`, () => {
+    for (let seed = from; seed < from + SEEDS / 4; seed++) {
+      assert.deepEqual(run(seed).violations, [], `npm run sim -- --seed ${seed} --trace`);
+    }
+  });
+}
+
+test("simulation: seeds that once found a fault find none", () => {
+  for (const seed of SEEDS_OF_OLD_FAULTS) {
+    assert.deepEqual(run(seed).violations, [], `npm run sim -- --seed ${seed} --trace`);
+  }
+});
+
+test("simulation: a seed is one run, to the last microsecond", () => {
+  assert.deepEqual(run(5), run(5));
+});
+
+test("simulation: without trouble every acknowledged object is there and no function has two instances", () => {
+  const report = run(8);
+  assert.equal(scenarioOf(8).isCalm, true);
+  assert.deepEqual(report.violations, []);
+  assert.ok(report.hits > 100, `${report.hits} hits`);
+});
