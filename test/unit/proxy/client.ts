@@ -29,6 +29,13 @@ export interface PutWishes {
   readonly deadlineMs?: number;
 }
 
+/** What stands between the proxy and a client that does not read. */
+export interface Hold {
+  isPaused: boolean;
+  bytes: number;
+  readonly held: (() => void)[];
+}
+
 /** A connection to the proxy. */
 export class TestClient implements ConnectionHandler {
   readonly connection: Connection;
@@ -37,7 +44,10 @@ export class TestClient implements ConnectionHandler {
   #nextChannel = 1;
   #nextSequence = 1;
 
-  constructor(connection: Connection, id: number) {
+  readonly hold: Hold;
+
+  constructor(connection: Connection, id: number, hold: Hold) {
+    this.hold = hold;
     this.connection = connection;
     connection.setHandler(this);
     const clientId = new Uint8Array(16).fill(id);
@@ -54,12 +64,13 @@ export class TestClient implements ConnectionHandler {
     if (message.kind === "chunk") {
       exchange.chunks.set(message.index, { announced: message, bytes: [] });
     }
+    if (message.kind === "credit") this.#onCredit.get(envelope.channel)?.(message.bytes);
     if (message.kind !== "data" || body === null) return;
     const chunk = exchange.chunks.get(message.index);
     if (chunk?.announced.attempt !== message.attempt || chunk.bytes.length !== message.offset) {
       throw new Error(`a part of chunk ${message.index} came out of place`);
     }
-    chunk.bytes.push(...body);
+    for (const byte of body) chunk.bytes.push(byte);
   }
 
   onClose(reason: string): void {
@@ -113,6 +124,57 @@ export class TestClient implements ConnectionHandler {
     this.send(exchange.channel, { kind: "putCommit", ...layout });
   }
 
+  /** A PUT of one stripe in 1+0, in parts of 1 MiB, paid out as the proxy grants credit. */
+  sendLarge(exchange: Exchange, key: string, version: number, body: Uint8Array): void {
+    const part = 1_024 * 1_024;
+    const place = { stripe: 0, index: 0, attempt: 0 };
+    const { channel } = exchange;
+    this.send(channel, { kind: "putStripe", stripe: 0, bytes: body.length });
+    const digest = digestOf(key, version, 0, body);
+    this.send(channel, { kind: "putChunk", ...place, bytes: body.length, ...digest });
+    let sent = 0;
+    let allowed = part;
+    const pump = (): void => {
+      for (; sent < Math.min(allowed, body.length); sent += part) {
+        this.send(
+          channel,
+          { kind: "data", ...place, offset: sent },
+          body.subarray(sent, sent + part),
+        );
+      }
+    };
+    this.#onCredit.set(channel, (bytes) => {
+      allowed += bytes;
+      pump();
+    });
+    pump();
+    const { length } = body;
+    this.send(channel, {
+      kind: "putCommit",
+      stripeCount: 1,
+      stripeBytes: length,
+      lastStripeBytes: length,
+      bytes: length,
+    });
+  }
+
+  /** Reads nothing more; what the proxy sends waits. */
+  pause(): void {
+    this.hold.isPaused = true;
+  }
+
+  /** Reads what waits, and goes on. */
+  resume(): void {
+    this.hold.isPaused = false;
+    for (const send of this.hold.held.splice(0)) send();
+    this.hold.bytes = 0;
+  }
+
+  /** Bytes of bodies that the proxy has queued for this client. */
+  get heldBytes(): number {
+    return this.hold.bytes;
+  }
+
   get(key: string, more: Partial<MessageOf<"get">> = {}): Exchange {
     const range = { rangeStart: 0, rangeEnd: Number.MAX_SAFE_INTEGER, stripesAhead: 2 };
     return this.open({ kind: "get", key, ...range, wantAll: false, deadlineMs: 30_000, ...more });
@@ -122,6 +184,7 @@ export class TestClient implements ConnectionHandler {
     return this.open({ kind: "remove", key, sequence });
   }
 
+  readonly #onCredit = new Map<number, (bytes: number) => void>();
   readonly #dataChunksOf = new Map<number, number>();
 
   #dataChunks(exchange: Exchange): number {

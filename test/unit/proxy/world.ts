@@ -13,7 +13,7 @@ import { RuntimeCore } from "../../../src/runtime/runtime-core.ts";
 import type { Connection } from "../../../src/wire/connection.ts";
 import type { Message } from "../../../src/wire/messages.ts";
 import { connectionPair } from "../../../src/wire/pair.ts";
-import { TestClient } from "./client.ts";
+import { type Hold, TestClient } from "./client.ts";
 import { emptyImage, MemoryStore, type TableImage } from "./memory-store.ts";
 import { SeededRandom, VirtualClock } from "./virtual-clock.ts";
 
@@ -27,6 +27,28 @@ export function testCrypto(seed: number): Crypto {
     randomBytes: (count) => Uint8Array.from({ length: count }, () => random.below(256)),
     hmacSha256: (key, text) => new Uint8Array(createHmac("sha256", key).update(text).digest()),
     equal: (a, b) => a.length === b.length && timingSafeEqual(a, b),
+  };
+}
+
+/** A connection on which bodies wait while the other side is paused, as in the buffers of a socket. */
+function slowConnection(inner: Connection, hold: Hold): Connection {
+  return {
+    remote: inner.remote,
+    get queuedBytes() {
+      return inner.queuedBytes + hold.bytes;
+    },
+    send: (envelope, message, body, onSent) => {
+      const send = (): void => inner.send(envelope, message, body, onSent);
+      if (!hold.isPaused || body === undefined) {
+        send();
+        return;
+      }
+      hold.bytes += body.length;
+      hold.held.push(send);
+    },
+    dropQueued: (channel) => inner.dropQueued(channel),
+    close: (reason) => inner.close(reason),
+    setHandler: (handler) => inner.setHandler(handler),
   };
 }
 
@@ -99,8 +121,9 @@ export class World {
   /** A client that has said hello. */
   client(id = 1): TestClient {
     const [near, far] = connectionPair(this.clock.soon, ["proxy", "client"]);
-    this.proxy.acceptClient(far);
-    const client = new TestClient(near, id);
+    const hold: Hold = { isPaused: false, bytes: 0, held: [] };
+    this.proxy.acceptClient(slowConnection(far, hold));
+    const client = new TestClient(near, id, hold);
     this.clock.advance(0);
     return client;
   }

@@ -1,0 +1,98 @@
+// Claims about what bounds the proxy: admission, remembered outcomes, hedges, and credit for clients that do not read.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { RETRY_OUTCOMES_MAX, RETRY_WINDOW_MS } from "../../../src/core/limits.ts";
+import { HedgeBudget, TransferLatency } from "../../../src/proxy/latency.ts";
+import { PutGate } from "../../../src/proxy/put-gate.ts";
+import { RetryWindow } from "../../../src/proxy/retry-window.ts";
+import { bodyOf, decoded, first } from "./client.ts";
+import { World } from "./world.ts";
+
+const MIB = 1_024 * 1_024;
+
+test("gate: at most 192 chunks are admitted, in the order of coming; a place given up is the next one's", () => {
+  const gate = new PutGate();
+  const begun: number[] = [];
+  const slots = Array.from({ length: 20 }, (_, at) => gate.admit(12, () => begun.push(at)));
+  assert.equal(begun.length, 16);
+  slots[17]!.release();
+  slots[0]!.release();
+  slots[0]!.release();
+  assert.deepEqual(begun.slice(16), [16]);
+  slots[1]!.release();
+  assert.deepEqual(begun.slice(16), [16, 18]);
+  for (const slot of slots) slot.release();
+  gate.admit(255, () => begun.push(100));
+  assert.equal(begun.at(-1), 100, "a code wider than the gate still passes, alone");
+});
+
+test("gate: only so many may wait", () => {
+  const gate = new PutGate();
+  for (let at = 0; at < 10_016; at++) {
+    assert.equal(gate.hasRoomToWait, true);
+    gate.admit(12, () => {});
+  }
+  assert.equal(gate.hasRoomToWait, false);
+});
+
+test("retries: an outcome is kept for the window, and only so many are", () => {
+  const window = new RetryWindow();
+  window.record("a", 1, { kind: "remove", existed: true }, 0);
+  assert.deepEqual(window.find("a", 1, RETRY_WINDOW_MS), { kind: "remove", existed: true });
+  assert.equal(window.find("a", 1, RETRY_WINDOW_MS + 1), null);
+  assert.equal(window.find("b", 1, 0), null);
+  for (let at = 0; at <= RETRY_OUTCOMES_MAX; at++)
+    window.record("c", at, { kind: "clear", count: at }, 1);
+  assert.equal(window.find("c", 0, 1), null, "the oldest goes");
+  assert.notEqual(window.find("c", RETRY_OUTCOMES_MAX, 1), null);
+});
+
+test("hedges: stay below one in twenty requests but for what was saved up", () => {
+  const budget = new HedgeBudget();
+  let hedges = 0;
+  for (let request = 0; request < 10_000; request++) {
+    budget.earn();
+    if (budget.spend()) hedges++;
+  }
+  assert.ok(hedges >= 500 && hedges <= 530, `${hedges}`);
+});
+
+test("hedges: are due after twice what nine in ten chunks of the size needed", () => {
+  const latency = new TransferLatency();
+  const unknown = latency.hedgeAfterMs(1_000);
+  for (let ms = 1; ms <= 100; ms++) latency.note(1_000, ms);
+  const due = latency.hedgeAfterMs(1_000);
+  assert.ok(due > 150 && due < 210, `${due}`);
+  assert.equal(latency.hedgeAfterMs(MIB), unknown, "other sizes are not concerned");
+});
+
+test("get: a client that does not read holds no more of a chunk than its credit, and is not given up", () => {
+  const world = new World({ nodes: 3, budgetBytes: 40 * MIB });
+  const client = world.client();
+  const body = bodyOf(5 * MIB);
+  const put = client.openPut("k", { code: { dataChunks: 1, parityChunks: 0 } });
+  world.clock.until(() => put.messages.length > 0);
+  const version = first(put, "putOpened").version;
+  client.sendLarge(put, "k", version, body);
+  world.clock.until(() => put.messages.some(({ kind }) => kind === "putDone"), 20_000);
+  world.settle();
+
+  const reader = world.client(2);
+  reader.pause();
+  const exchange = reader.get("k");
+  world.clock.advance(25_000); // Longer than a function waits for credit.
+  assert.ok(reader.heldBytes <= 2 * MIB, `${reader.heldBytes} bytes wait for the client`);
+  reader.resume();
+  world.clock.until(
+    () =>
+      exchange.messages.some(({ kind }) => kind === "miss") ||
+      decodedLength(exchange) === body.length,
+    3_000,
+  );
+  assert.deepEqual(decoded(exchange, "k"), body);
+});
+
+function decodedLength(exchange: Parameters<typeof decoded>[0]): number {
+  return exchange.chunks.get(0)?.bytes.length ?? 0;
+}

@@ -1,0 +1,142 @@
+// Claims about GET and DELETE, and about restarts, through a whole proxy core with runtime cores as functions.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { all, bodyOf, chunkOf, decoded, first } from "./client.ts";
+import { dropAll, get, isDecoded, isOver, nodesWithChunk, put, stored } from "./steps.ts";
+import { World } from "./world.ts";
+
+test("get: a chunk that its function no longer has is told as an erasure, and parity comes instead", () => {
+  const { world, client, body } = stored();
+  const [node] = nodesWithChunk(world, 0);
+  dropAll(world, node!);
+  const exchange = get(world, client, "k");
+  assert.deepEqual(all(exchange, "erasures").at(-1)?.indexes, [0]);
+  assert.deepEqual(decoded(exchange, "k"), body);
+  world.settle();
+  const again = get(world, client, "k");
+  assert.deepEqual(decoded(again, "k"), body);
+  assert.equal(all(again, "chunk").length, 2, "the missing one is not asked for again");
+});
+
+test("get: with fewer than d chunks proven to exist it is a lost miss, and the key is forgotten", () => {
+  const { world, client } = stored();
+  for (const index of [0, 1]) for (const node of nodesWithChunk(world, index)) dropAll(world, node);
+  assert.equal(first(get(world, client, "k"), "miss").reason, "lost");
+  assert.equal(first(get(world, client, "k"), "miss").reason, "absent");
+  assert.equal(world.image.objects.size, 0, "durably");
+});
+
+test("get: with fewer than d chunks within reach it is an unreachable miss, and nothing is forgotten", () => {
+  const { world, client, body } = stored();
+  const throttle = {
+    kind: "notStarted",
+    reason: "429",
+    isThrottle: true,
+    retryAfterMs: null,
+  } as const;
+  for (let node = 0; node < 8; node++)
+    world.refusals.set(
+      node,
+      Array.from({ length: 8 }, () => throttle),
+    );
+  assert.equal(first(get(world, client, "k"), "miss").reason, "unreachable");
+  world.refusals.clear();
+  world.clock.advance(6_000);
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+});
+
+test("get: a crash of one function under way is survived, and its store counts as lost", () => {
+  const { world, client, body } = stored();
+  const [node] = nodesWithChunk(world, 1);
+  const exchange = client.get("k");
+  world.clock.until(() =>
+    world.toFunctions.some((sent) => sent.node === node && sent.message.kind === "chunkGet"),
+  );
+  world.reclaim(node!);
+  world.clock.until(() => isDecoded(exchange, "k"));
+  assert.deepEqual(decoded(exchange, "k"), body);
+  assert.equal(world.proxy.counters.instancesLost, 1);
+});
+
+test("get: a corrupt chunk is replaced, and destroyed only by its function's own check", () => {
+  const { world, client, body } = stored();
+  const exchange = client.get("k");
+  world.clock.until(() => isDecoded(exchange, "k"));
+  client.send(exchange.channel, { kind: "chunkBad", stripe: 0, index: 0 });
+  world.clock.until(() => exchange.chunks.has(2));
+  world.settle();
+  assert.equal(world.chunksHeld, 3, "the function found nothing wrong with it");
+  assert.equal(world.proxy.counters.corruptChunks, 1);
+  client.send(exchange.channel, { kind: "getDone" });
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+});
+
+test("get: a chunk that was cancelled midway and is wanted after all begins anew as the next attempt", () => {
+  const world = new World();
+  const client = world.client();
+  const body = bodyOf(6_000);
+  put(world, client, "k", body);
+  world.settle();
+  const [slow] = nodesWithChunk(world, 0);
+  world.stallAfterFound.add(slow!);
+  const exchange = client.get("k", { wantAll: true });
+  world.clock.until(() => isDecoded(exchange, "k") && exchange.chunks.size === 3);
+  world.stallAfterFound.clear();
+  assert.equal(exchange.chunks.get(0)?.bytes.length, 0, "it was announced, and nothing of it came");
+  client.send(exchange.channel, { kind: "chunkBad", stripe: 0, index: 1 });
+  world.settle();
+  const attempts = all(exchange, "chunk").filter(({ index }) => index === 0);
+  assert.deepEqual(
+    attempts.map(({ attempt }) => attempt),
+    [0, 1],
+  );
+  assert.deepEqual(Uint8Array.from(exchange.chunks.get(0)!.bytes), chunkOf(body, 0, 2));
+});
+
+test("get: concurrent GETs of an object share the transfers of its chunks", () => {
+  const { world, client, body } = stored();
+  const other = world.client(2);
+  const exchanges = [client.get("k"), other.get("k"), client.get("k")];
+  world.clock.until(() => exchanges.every((exchange) => isOver(exchange, "k")));
+  for (const exchange of exchanges) assert.deepEqual(decoded(exchange, "k"), body);
+  assert.equal(world.toFunctions.filter(({ message }) => message.kind === "chunkGet").length, 2);
+  assert.equal(world.proxy.counters.coalesced, 4);
+});
+
+test("remove: a GET under way goes on reading the version it has pinned; then its chunks go", () => {
+  const { world, client, body } = stored();
+  const exchange = client.get("k", { stripesAhead: 0 });
+  world.clock.until(() => exchange.messages.length > 0);
+  const removal = client.remove("k");
+  world.clock.until(() => removal.messages.length > 0);
+  assert.equal(first(removal, "removed").existed, true);
+  assert.equal(first(get(world, client, "k"), "miss").reason, "absent");
+  client.send(exchange.channel, { kind: "getStripe", stripe: 0 });
+  world.clock.until(() => isDecoded(exchange, "k"));
+  assert.deepEqual(decoded(exchange, "k"), body);
+  assert.equal(world.proxy.status().chunkBytes > 0, true, "pinned chunks count");
+  client.send(exchange.channel, { kind: "getDone" });
+  world.clock.advance(5);
+  assert.equal(world.proxy.status().chunkBytes, 0);
+});
+
+test("restart: the table is loaded, served, and agrees with what the functions hold", () => {
+  const { world, client, body } = stored();
+  put(world, client, "gone", bodyOf(10));
+  const removal = client.remove("gone");
+  world.clock.until(() => removal.messages.length > 0);
+  const next = new World({ image: world.image });
+  const reader = next.client();
+  assert.equal(next.proxy.term, 2);
+  assert.equal(first(get(next, reader, "gone"), "miss").reason, "absent");
+  const exchange = reader.get("k", { stripesAhead: 0 });
+  next.clock.until(() => exchange.messages.length > 0);
+  assert.equal(first(exchange, "found").bytes, body.length);
+});
+
+test("restart: an object outside a pool made smaller does not come back with a larger one", () => {
+  const { world } = stored();
+  new World({ image: world.image, nodes: 3 });
+  assert.equal(world.image.objects.size, 0);
+});
