@@ -4,6 +4,7 @@
 import type { ByteRange, Cache, Miss, ObjectInfo } from "../client/api.ts";
 import { CacheError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
+import type { Gone } from "./gone.ts";
 import { LATE, within } from "./waiting.ts";
 
 /** A whole stream may take this long: a minimum rate ends slow ones much earlier. */
@@ -19,8 +20,8 @@ const REPLACED_ATTEMPTS_MAX = 4;
 export interface ReadContext {
   readonly cache: Cache;
   readonly clock: Clock;
-  /** Aborted when the one who asked is gone. */
-  readonly signal: AbortSignal;
+  /** The one who asked. */
+  readonly gone: Gone;
 }
 
 /** An object, or a part of it, whose first stripe is held. Each buffer of the body is borrowed until the next is asked for. */
@@ -37,8 +38,10 @@ export async function describe(
   context: ReadContext,
   key: string,
 ): Promise<{ readonly kind: "hit"; readonly object: ObjectInfo } | Miss> {
-  const { cache, signal } = context;
-  return await cache.stat(key, { signal, deadlineMs: FIRST_BYTE_MS_MAX }).catch(missOrThrow);
+  const { cache, gone } = context;
+  return await cache
+    .stat(key, { signal: gone.signal, deadlineMs: FIRST_BYTE_MS_MAX })
+    .catch(missOrThrow);
 }
 
 /** Opens the object, or a range within it, for reading. The body must be read to its end or `dispose`d. */
@@ -47,12 +50,20 @@ export async function openRead(
   key: string,
   range?: ByteRange,
 ): Promise<OpenRead | Miss> {
-  const abort = new AbortController();
-  const signal = AbortSignal.any([abort.signal, context.signal]);
-  const options = { signal, deadlineMs: STREAM_MS_MAX, ...(range === undefined ? {} : { range }) };
-  const opening = context.cache.getStream(key, options);
-  const opened = await within(context.clock, FIRST_BYTE_MS_MAX, opening).catch(missOrThrow);
+  const { cache, clock, gone } = context;
+  const abort = gone.lend();
+  const options = {
+    signal: abort.signal,
+    deadlineMs: STREAM_MS_MAX,
+    ...(range === undefined ? {} : { range }),
+  };
+  const opening = cache.getStream(key, options);
+  const opened = await within(clock, FIRST_BYTE_MS_MAX, opening).catch((error: unknown) => {
+    gone.release(abort);
+    return missOrThrow(error);
+  });
   if (opened === LATE) {
+    gone.release(abort);
     abort.abort();
     opening.then(
       (late) => (late.kind === "hit" ? dispose(late.body) : undefined),
@@ -60,9 +71,16 @@ export async function openRead(
     );
     return { kind: "miss", reason: "unreachable" };
   }
-  if (opened.kind === "miss") return opened;
+  if (opened.kind === "miss") {
+    gone.release(abort);
+    return opened;
+  }
   const { object, start, end } = opened;
-  const parts = watched(context.clock, opened.body, end - start, () => abort.abort());
+  const finish = (isWhole: boolean) => {
+    gone.release(abort);
+    if (!isWhole) abort.abort();
+  };
+  const parts = watched(clock, opened.body, end - start, finish);
   // A generator that was never begun runs no `finally`: an unread body is ended by hand.
   let isBegun = false;
   const next = async () => {
@@ -70,7 +88,7 @@ export async function openRead(
     return await parts.next();
   };
   const stop = async () => {
-    if (!isBegun) abort.abort();
+    if (!isBegun) finish(false);
     if (!isBegun) await opened.body[Symbol.asyncIterator]().return?.();
     return await parts.return();
   };
@@ -127,7 +145,7 @@ async function* watched(
   clock: Clock,
   body: AsyncIterable<Uint8Array>,
   bytes: number,
-  abort: () => void,
+  finish: (isWhole: boolean) => void,
 ): AsyncGenerator<Uint8Array, void> {
   const iterator = body[Symbol.asyncIterator]();
   let rest = bytes;
@@ -144,8 +162,8 @@ async function* watched(
     if (rest > 0) throw new CacheError("ICACHE_INTERNAL", "a body was shorter than promised");
     isWhole = true;
   } finally {
+    finish(isWhole);
     if (!isWhole) {
-      abort();
       // Not awaited: an iterator whose next() hangs would hang its return(), too.
       iterator.return?.().then(undefined, () => undefined);
     }

@@ -1,5 +1,7 @@
 // Requests and replies as the handlers of this door see them, without sockets, so that they can be tested as values.
 
+import type { Gone } from "../gone.ts";
+
 /** Header fields by lower-case name; repeated ones joined as HTTP says. */
 export type Headers = Readonly<Record<string, string | undefined>>;
 
@@ -15,8 +17,8 @@ export interface HttpRequest {
   readonly body: AsyncIterable<Uint8Array>;
   /** After the body's end: the fault when bytes followed that are no request, else null. */
   fault(): Promise<RequestFault | null>;
-  /** Aborted when the one who asked is gone. */
-  readonly signal: AbortSignal;
+  /** The one who asked. */
+  readonly gone: Gone;
 }
 
 /** A reply. A streamed body has exactly the bytes that `content-length` says, or throws. */

@@ -84,7 +84,7 @@ async function putObject(
   const needsTag = headers["if-match"] !== undefined || headers["if-none-match"] !== undefined;
   if (needsTag && (await fails(context, request, key))) return preconditionFailed();
   const options: PutOptions = {
-    signal: context.signal,
+    signal: context.gone.signal,
     deadlineMs: STREAM_MS_MAX,
     metadata,
     ...(ttlMs === null ? {} : { ttlMs }),
@@ -111,7 +111,8 @@ async function deleteObject(
   request: HttpRequest,
   key: string,
 ): Promise<HttpReply> {
-  const { headers, signal } = request;
+  const { headers } = request;
+  const { signal } = request.gone;
   const needsTag = headers["if-match"] !== undefined || headers["if-none-match"] !== undefined;
   if (needsTag && (await fails(context, request, key))) return preconditionFailed();
   const wasThere = await context.cache.delete(key, { signal });

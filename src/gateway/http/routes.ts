@@ -44,7 +44,7 @@ async function route(context: HttpContext, request: HttpRequest): Promise<HttpRe
   const target = parseTarget(request.target);
   if (target.kind === "page") return page(context, request, target.path);
   authorize(context, request);
-  return await answerObject({ ...context, signal: request.signal }, request, target.key);
+  return await answerObject({ ...context, gone: request.gone }, request, target.key);
 }
 
 function page(context: HttpContext, request: HttpRequest, path: string): HttpReply {

@@ -3,6 +3,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Clock } from "../../core/ports.ts";
+import { Gone } from "../gone.ts";
 import { BODY_PACE, Pace } from "../pace.ts";
 import { dispose } from "../read.ts";
 import { LATE, within } from "../waiting.ts";
@@ -145,8 +146,8 @@ class Exchange {
   }
 
   async serve(context: HttpContext, isClosing: () => boolean): Promise<void> {
-    const abort = new AbortController();
-    this.#response.on("close", () => abort.abort());
+    const gone = new Gone();
+    this.#response.on("close", () => gone.abort());
     // A client that is gone shows as a closed response; nothing else is to be done about its errors.
     this.#response.on("error", () => undefined);
     const length = this.#incoming.headers["content-length"];
@@ -158,7 +159,7 @@ class Exchange {
       bodyBytes: isChunked ? null : Number(length ?? 0),
       body: this.body,
       fault: async () => await this.body.faultAfterEnd(),
-      signal: abort.signal,
+      gone,
     };
     const reply = await answer(context, request);
     const isLast = isClosing() || this.body.isFailed;

@@ -5,6 +5,7 @@ import { AssertionError } from "../../core/assert.ts";
 import { CacheError } from "../../core/errors.ts";
 import type { ByteBudget } from "../budget.ts";
 import type { ByteSocket } from "../byte-socket.ts";
+import { Gone } from "../gone.ts";
 import { BODY_PACE, Pace } from "../pace.ts";
 import { LATE, within } from "../waiting.ts";
 import { BulkBody } from "./bulk-body.ts";
@@ -42,7 +43,7 @@ export class RespSession {
   readonly #writer: ReplyWriter;
   readonly #state: ConnectionState;
   readonly #context: CommandContext;
-  readonly #abort = new AbortController();
+  readonly #gone = new Gone();
   #chargedBytes = 0;
   #pace: Pace | null = null;
   #commandStartedAt: number | null = null;
@@ -66,7 +67,7 @@ export class RespSession {
     this.#writer = new ReplyWriter(socket, server.clock);
     const texts = { name: "", library: "", libraryVersion: "" };
     this.#state = { id, address, protocol: 2, isAuthenticated, isEnding: false, ...texts };
-    const reading = { cache: server.cache, clock: server.clock, signal: this.#abort.signal };
+    const reading = { cache: server.cache, clock: server.clock, gone: this.#gone };
     this.#context = { server, connection: this.#state, reading };
   }
 
@@ -75,14 +76,14 @@ export class RespSession {
     while (!this.#state.isEnding && (await this.#step()));
     while (!this.#writer.isIdle && !this.#socket.isClosed) await this.#writer.changed();
     this.#socket.end();
-    this.#abort.abort();
+    this.#gone.abort();
     this.#budget.give(this.#chargedBytes);
     this.#chargedBytes = 0;
   }
 
   /** The connection is gone: what is under way for it is aborted. */
   lost(): void {
-    this.#abort.abort();
+    this.#gone.abort();
   }
 
   /** Answers what has come whole, then ends. */

@@ -122,7 +122,7 @@ export class FakeCache implements Cache {
       isOpen = false;
     };
     // One buffer for all parts: who keeps a part longer than allowed is found out.
-    const shared = new Uint8Array(this.partBytes);
+    const shared = new Uint8Array(Math.min(this.partBytes, end - start));
     const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
       shared.fill(0xee);
       if (!isOpen || at >= end) {

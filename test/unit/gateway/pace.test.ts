@@ -6,6 +6,7 @@ import { test } from "node:test";
 import type { Clock } from "../../../src/core/ports.ts";
 import { ByteBudget } from "../../../src/gateway/budget.ts";
 import type { ByteSocket } from "../../../src/gateway/byte-socket.ts";
+import { Gone } from "../../../src/gateway/gone.ts";
 import { BODY_PACE, Pace } from "../../../src/gateway/pace.ts";
 import { CURSORS_MAX, CursorTable } from "../../../src/gateway/resp/cursors.ts";
 import { RespSession } from "../../../src/gateway/resp/session.ts";
@@ -163,6 +164,20 @@ test("session: a body that trickles is cut off by its pace", async () => {
   }
   await clock.advance(3_001);
   assert.equal(socket.isClosed, true);
+});
+
+test("gone: what was handed back is left alone, what is lent is aborted, later loans are born aborted", () => {
+  const gone = new Gone();
+  const ended = gone.lend();
+  const current = gone.lend();
+  gone.release(ended);
+  gone.abort();
+  const later = gone.lend();
+  assert.deepEqual(
+    [ended, current, later].map(({ signal }) => signal.aborted),
+    [false, true, true],
+  );
+  assert.ok(gone.signal.aborted);
 });
 
 test("budget: taken whole or not at all; cursors: the oldest are forgotten", () => {

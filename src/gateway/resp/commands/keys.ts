@@ -36,7 +36,7 @@ function countEach(act: (context: CommandContext, key: string) => Promise<boolea
 }
 
 const remove = countEach(({ server, reading }, key) =>
-  server.cache.delete(key, { signal: reading.signal }),
+  server.cache.delete(key, { signal: reading.gone.signal }),
 );
 const exists = countEach(async ({ reading }, key) => (await describe(reading, key)).kind === "hit");
 
@@ -96,7 +96,7 @@ async function scan(context: CommandContext, args: readonly Argument[]): Promise
   const found: string[] = [];
   let seen = 0;
   let last: string | null = null;
-  for await (const { key } of server.cache.list({ prefix, signal: reading.signal, ...from })) {
+  for await (const { key } of server.cache.list({ prefix, signal: reading.gone.signal, ...from })) {
     if (seen === count) {
       return { kind: "array", items: [bulk(`${server.cursors.open(last ?? key)}`), bulks(found)] };
     }
@@ -113,7 +113,7 @@ async function size(context: CommandContext): Promise<Reply> {
   const prefix = keyPrefix(server);
   if (prefix === "") return integer(server.status().objects);
   let count = 0;
-  for await (const row of server.cache.list({ prefix, signal: reading.signal })) {
+  for await (const row of server.cache.list({ prefix, signal: reading.gone.signal })) {
     if (row.key !== "") count += 1;
   }
   return integer(count);
@@ -124,7 +124,9 @@ async function flush(context: CommandContext, args: readonly Argument[]): Promis
   if (args.length > 2 || (args.length === 2 && mode !== "async" && mode !== "sync")) {
     throw new ReplyError(ERRORS.syntax);
   }
-  await context.server.cache.clear(keyPrefix(context.server), { signal: context.reading.signal });
+  await context.server.cache.clear(keyPrefix(context.server), {
+    signal: context.reading.gone.signal,
+  });
   return OK;
 }
 

@@ -35,7 +35,7 @@ async function store(
   options: SetOptions,
 ): Promise<boolean> {
   const { cache } = context.server;
-  const { signal } = context.reading;
+  const { signal } = context.reading.gone;
   if (options.ttlMs !== null && options.ttlMs <= 0) {
     // Stored and expired at once, seen from outside: the old object is gone.
     if (options.isCreateOnly && (await cache.has(key, { signal }))) return false;
