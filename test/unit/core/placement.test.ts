@@ -1,4 +1,5 @@
 // Claims about placement, eviction and the arithmetic of layouts and codes, against naive twins.
+// Sizes are drawn up to the largest there can be; no byte is moved.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -56,7 +57,7 @@ test("placement: distinct nodes among the candidates, or null when there are too
 });
 
 test("placement: the choice of two fills nodes evenly", () => {
-  const free = new Array<number>(50).fill(100_000);
+  const free = Array.from({ length: 50 }, () => 100_000);
   const random = chance(1);
   for (let stripe = 0; stripe < 500; stripe++) {
     const candidates = free.map((freeBytes, node) => ({ node: nodeIndex(node), freeBytes }));

@@ -1,4 +1,5 @@
 // Claims about GET and DELETE, and about restarts, through a whole proxy core with runtime cores as functions.
+// The client is by hand: a test says when it reads, cancels or calls a chunk bad.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

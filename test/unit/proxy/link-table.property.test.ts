@@ -1,4 +1,5 @@
 // What holds of a link whatever happens, in whatever order a provider, a network and two clocks can bring it about.
+// A model keeps who spoke in which open call; the table is not asked what it believes.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,5 @@
 // Claims about a link at work: fences, proofs, queues and endings, with functions that say what the test says.
+// Time stands still but where a test lets it pass.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

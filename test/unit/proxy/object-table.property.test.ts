@@ -1,4 +1,5 @@
 // The object table and the accounts of the nodes under random sequences, compared with what a naive twin says.
+// No function takes part: what one would hold is what it was told.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

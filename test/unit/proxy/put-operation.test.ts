@@ -1,4 +1,5 @@
 // Claims about PUT and repair through a whole proxy core, with runtime cores as its functions.
+// The client is by hand: a test says when it sends, dies or sends again.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

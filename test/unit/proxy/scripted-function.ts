@@ -1,4 +1,5 @@
 // A node's link with its sessions, and functions whose every message the test writes: nothing is answered by itself.
+// Proofs are real: a hello is right unless the test makes it wrong.
 
 import { type InstanceId, invocationId, nodeIndex } from "../../../src/core/ids.ts";
 import { fromHex, helloProofText, nodeKey } from "../../../src/core/invocation.ts";

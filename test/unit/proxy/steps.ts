@@ -69,7 +69,7 @@ export function nodesWithChunk(world: World, index: number): number[] {
 
 export function dropAll(world: World, node: number): void {
   for (const core of world.instances(node))
-    for (const chunk of [...core.store.chunks()]) core.store.drop(chunk);
+    for (const chunk of core.store.chunks()) core.store.drop(chunk);
 }
 
 export function countStates(world: World, state: string): number {
