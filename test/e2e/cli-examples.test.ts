@@ -1,0 +1,43 @@
+// The programs of examples/ run as their README says, against pools and services of this test.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { globSync } from "node:fs";
+import { resolve } from "node:path";
+import { after, test } from "node:test";
+import { CliFixture, terminate } from "./cli-fixture.ts";
+
+const folder = resolve(import.meta.dirname, "..", "..", "examples");
+const fixture = new CliFixture();
+after(() => fixture.end());
+
+function run(example: string, args: readonly string[]): string {
+  const path = resolve(folder, example);
+  const options = { encoding: "utf8", timeout: 60_000, env: fixture.environment } as const;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [path, ...args], options);
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
+
+test("examples: the toy client sets foo and gets foo", async () => {
+  const up = await fixture.start(["up", "--port", "0", "--memory", "128"]);
+  const out = run("toy-client.ts", [up.ready.client]);
+  assert.match(out, /^Set foo: 10000000 bytes, total [\d.]+ ms$/m);
+  assert.match(
+    out,
+    /^Got foo: 10000000 bytes, total [\d.]+ ms, receive [\d.]+ ms, decode [\d.]+ ms/m,
+  );
+  assert.equal(await terminate(up), 0);
+});
+
+test("examples: an AWS SDK lists, invokes, is throttled and times out", async () => {
+  const service = await fixture.start(["lambda-service", "--port", "0"]);
+  const out = run("aws-sdk.ts", [service.ready.lambda]);
+  for (const word of ["REPORT", "TooManyRequests", "timed out"]) assert(out.includes(word), out);
+  assert.equal(await terminate(service), 0);
+});
+
+test("examples: there is none that no test runs", () => {
+  const tested = ["aws-sdk.ts", "toy-client.ts"];
+  assert.deepEqual(globSync("*.ts", { cwd: folder }).sort(), tested);
+});
