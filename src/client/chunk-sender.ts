@@ -37,11 +37,6 @@ export class ChunkSender {
     return this.#inFlightCount === 0;
   }
 
-  /** Which attempt is under way. */
-  get attempt(): number {
-    return this.#attempt;
-  }
-
   /** Begins this attempt from offset 0; it must have been announced. */
   begin(attempt: number): void {
     this.#attempt = attempt;

@@ -72,7 +72,7 @@ export class Flights {
   /** Ends every load under way. */
   close(error: CacheError): void {
     for (const flight of this.#flights.values()) {
-      for (const waiter of [...flight.waiters]) waiter.reject(error);
+      for (const waiter of flight.waiters) waiter.reject(error);
       flight.abort.abort(error);
     }
     this.#flights.clear();

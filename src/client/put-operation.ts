@@ -108,7 +108,9 @@ export class PutOperation implements Operation {
   }
 
   get isIdle(): boolean {
-    return !this.#source.isRewindable && this.#stripes.size === 0 && !this.#hasEnded;
+    if (this.#source.isRewindable || this.#hasEnded || this.#stripes.size > 0) return false;
+    // Waits for the first stripe before the version is asked for, and for the next one after it was opened.
+    return this.#code === null || this.#identity !== null;
   }
 
   bodyPlace(): null {

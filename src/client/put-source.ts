@@ -114,9 +114,10 @@ export class StreamSource implements StripeSource {
   }
 
   get size(): number | "large" | null {
-    if (this.#plan !== null) return this.#plan.bytes;
+    // Not before there is a stripe to send: a slow source holds no place at the proxy.
     if (this.#hasEnded) return this.#totalBytes;
-    return this.#readyCount > 0 ? "large" : null;
+    if (this.#readyCount === 0) return null;
+    return this.#plan?.bytes ?? "large";
   }
 
   get layout(): ObjectLayout | null {

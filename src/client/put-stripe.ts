@@ -43,6 +43,8 @@ export class PutStripe {
   readonly #data: Uint8Array[] = [];
   readonly #parity: Uint8Array[] = [];
   readonly #senders: ChunkSender[] = [];
+  /** The attempt the proxy wants of each chunk; absent: the first. */
+  readonly #attempts: number[] = [];
   #phase: Phase = "data";
   #encodedTo = 0;
   #parityLease: Lease | null = null;
@@ -92,12 +94,12 @@ export class PutStripe {
     this.#senders[index]?.grant(bytes);
   }
 
-  /** Sends a chunk anew; false: no such chunk was announced, or the attempt is not a new one. */
-  resend(index: number, attempt: number): boolean {
+  /** Sends a chunk anew, or, when its turn has not come yet, with this attempt from the start. */
+  resend(index: number, attempt: number): void {
+    if (attempt <= (this.#attempts[index] ?? 0)) return;
+    this.#attempts[index] = attempt;
     const sender = this.#senders[index];
-    if (sender === undefined || attempt <= sender.attempt) return false;
-    if (!this.#isStored) this.#announce(index, attempt, sender);
-    return true;
+    if (sender !== undefined && !this.#isStored) this.#announce(index, sender);
   }
 
   /** Enough chunks are confirmed: whatever else was to be sent is left to repair. */
@@ -169,11 +171,12 @@ export class PutStripe {
       this.#settle(),
     );
     this.#senders.push(sender);
-    this.#announce(index, 0, sender);
+    this.#announce(index, sender);
     return bytes.length;
   }
 
-  #announce(index: number, attempt: number, sender: ChunkSender): void {
+  #announce(index: number, sender: ChunkSender): void {
+    const attempt = this.#attempts[index] ?? 0;
     const bytes = this.#bytesOf(index);
     const identity: ChunkIdentity = { ...this.#identity, stripe: this.index, index };
     const digest = chunkDigest(identity, bytes);

@@ -69,6 +69,6 @@ export class Runner {
   /** Ends everything under way; nothing begins any more. */
   close(error: CacheError): void {
     this.#isClosed = true;
-    for (const run of [...this.#runs]) run.abandon(error);
+    for (const run of this.#runs) run.abandon(error);
   }
 }

@@ -87,7 +87,7 @@ export class Session implements ExchangeCarrier {
     this.#pause?.cancel();
     this.#watch?.cancel();
     const error = new CacheError("ICACHE_CLOSED", "the client was closed");
-    for (const owner of [...this.#waiting.keys()]) this.#refuse(owner, error);
+    for (const owner of this.#waiting.keys()) this.#refuse(owner, error);
     if (connection === null) return closed();
     this.#onClosed = closed;
     connection.close("the client was closed");
@@ -233,7 +233,7 @@ export class Session implements ExchangeCarrier {
     this.#openedAt = this.#options.clock.now();
     this.#watch?.cancel();
     this.#watch = this.#options.clock.setTimer(SILENCE_MS_MAX, () => this.#onWatch());
-    for (const owner of [...this.#waiting.keys()]) {
+    for (const owner of this.#waiting.keys()) {
       if (this.#waiting.delete(owner)) this.#open(owner);
     }
   }
@@ -249,7 +249,7 @@ export class Session implements ExchangeCarrier {
     ].includes(message.code);
     if (isForGood && isErrorCode(message.code)) {
       const error = new CacheError(message.code, message.reason);
-      for (const owner of [...this.#waiting.keys()]) this.#refuse(owner, error);
+      for (const owner of this.#waiting.keys()) this.#refuse(owner, error);
     }
     this.fault(message.reason);
   }
@@ -301,7 +301,7 @@ export class Session implements ExchangeCarrier {
       "ICACHE_UNREACHABLE",
       `no connection to the proxy at ${address}: ${reason}`,
     );
-    for (const [owner, since] of [...this.#waiting])
+    for (const [owner, since] of this.#waiting)
       if (now - since >= unreachableMs) this.#refuse(owner, error);
   }
 }

@@ -1,14 +1,22 @@
-// What callers hand in, checked before anything is sent: each fault names what is right. Pure.
+// What callers hand in, checked before anything is sent: each fault names what is right.
+// Pure: it throws CacheErrors and changes nothing.
 
 import { type CodeSpec, codeFault } from "../core/code.ts";
 import { CacheError } from "../core/errors.ts";
 import { KEY_BYTES_MAX, keyFault, type ObjectKey } from "../core/ids.ts";
-import { METADATA_BYTES_MAX, METADATA_PAIRS_MAX } from "../core/limits.ts";
+import {
+  METADATA_BYTES_MAX,
+  METADATA_PAIRS_MAX,
+  STRIPE_BYTES_MAX,
+  STRIPES_PER_OBJECT_MAX,
+} from "../core/limits.ts";
 import type { ByteRange, CallOptions, GetOptions, PutOptions } from "./api.ts";
 
 /** The longest deadline and time to live: a day, and a hundred years. */
 export const DEADLINE_MS_MAX = 24 * 3_600 * 1_000;
 export const TTL_MS_MAX = 100 * 365 * DEADLINE_MS_MAX;
+
+const OBJECT_BYTES_MAX = STRIPES_PER_OBJECT_MAX * STRIPE_BYTES_MAX;
 
 const CALL_NAMES = ["signal", "deadlineMs"];
 const PUT_NAMES = [...CALL_NAMES, "ttlMs", "metadata", "code", "ifAbsent", "length"];
@@ -53,7 +61,7 @@ export function checkPut(options: PutOptions, names: readonly string[] = []): vo
   checkCall(options, [...PUT_NAMES, ...names]);
   const { ttlMs, code, ifAbsent, metadata, length } = options;
   if (ttlMs !== undefined) checkWhole("ttlMs", ttlMs, 1, TTL_MS_MAX);
-  if (length !== undefined) checkWhole("length", length, 0, Number.MAX_SAFE_INTEGER);
+  if (length !== undefined) checkLength(length);
   if (ifAbsent !== undefined && typeof ifAbsent !== "boolean")
     throw invalid("ifAbsent must be true or false");
   if (code !== undefined) checkCode(code);
@@ -79,6 +87,12 @@ export function checkGetOrSet(options: PutOptions & GetOptions): void {
 /** Options of a listing. */
 export function checkList(options: CallOptions): void {
   checkCall(options, ["prefix", "after"]);
+}
+
+function checkLength(length: number): void {
+  checkWhole("length", length, 0, Number.MAX_SAFE_INTEGER);
+  if (length <= OBJECT_BYTES_MAX) return;
+  throw new CacheError("ICACHE_TOO_LARGE", `an object may have ${OBJECT_BYTES_MAX} bytes at most`);
 }
 
 function checkCode(code: CodeSpec): void {

@@ -1,9 +1,11 @@
-// The library's front door: `connect` wires the client to real sockets, time and chance. Importing it starts nothing.
+// The library's front door: `connect` wires the client to real sockets, time and chance.
+// Importing it starts nothing.
 
 import type { Cache } from "../client/api.ts";
 import { createCache } from "../client/cache.ts";
 import type { CacheOptions } from "../client/cache-options.ts";
 import { CacheError } from "../core/errors.ts";
+import type { Clock } from "../core/ports.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { SystemRandom } from "../host/system-random.ts";
@@ -66,12 +68,13 @@ export function connect(options: ConnectOptions): Cache {
   if (isRemote && typeof options.url !== "string")
     throw new CacheError("ICACHE_INVALID", 'url is "host:port"');
   const address = isRemote ? options.url.replace(/^\w+:\/\//, "") : "embedded";
-  const dialer = isRemote ? new TcpDialer() : new EmbeddedDialer(options.proxy);
+  const clock = new SystemClock();
+  const dialer = isRemote ? new TcpDialer() : new EmbeddedDialer(options.proxy, clock);
   return createCache({
     ...settingsOf(options),
     dialer,
     address,
-    clock: new SystemClock(),
+    clock,
     random: new SystemRandom(),
     crypto: new NodeCrypto(),
     allocate: unzeroed,
@@ -112,9 +115,11 @@ function unzeroed(bytes: number): Uint8Array {
 /** Connections to a proxy in this process. */
 class EmbeddedDialer implements Dialer {
   readonly #proxy: EmbeddedProxy;
+  readonly #clock: Clock;
 
-  constructor(proxy: EmbeddedProxy) {
+  constructor(proxy: EmbeddedProxy, clock: Clock) {
     this.#proxy = proxy;
+    this.#clock = clock;
   }
 
   dial(
@@ -122,7 +127,7 @@ class EmbeddedDialer implements Dialer {
     _deadlineMs: number,
     opened: (connection: Connection | null, reason: string) => void,
   ): void {
-    setImmediate(() => {
+    this.#clock.setTimer(0, () => {
       let connection: Connection;
       try {
         connection = this.#proxy.connect();

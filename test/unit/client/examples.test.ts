@@ -55,9 +55,8 @@ test("every example of the library compiles", () => {
     paths: { infinicache: [join(root, "src/entry/library.ts")] },
   };
   const host = ts.createCompilerHost(options);
-  const { fileExists, readFile } = host;
-  host.fileExists = (path) => sources.has(path) || fileExists(path);
-  host.readFile = (path) => sources.get(path) ?? readFile(path);
+  host.fileExists = (path) => sources.has(path) || ts.sys.fileExists(path);
+  host.readFile = (path) => sources.get(path) ?? ts.sys.readFile(path);
   const program = ts.createProgram([...sources.keys()], options, host);
   const faults = [...sources.keys()].flatMap((path) =>
     ts.getPreEmitDiagnostics(program, program.getSourceFile(path)),

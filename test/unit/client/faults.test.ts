@@ -1,4 +1,5 @@
 // What the client does when the proxy, the network, the caller or time misbehaves.
+// No sleeps: time is turned by hand, and connections are cut at named messages.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -299,5 +300,19 @@ test("a message that does not belong closes the connection and fails the operati
   proxy.objects.set("k", stored);
   assert.equal((await cache.get("k")).kind, "hit");
   assert.equal(proxy.connections, 2);
+  await cache.close();
+});
+
+test("put: a chunk asked for again before its turn begins with the attempt asked for", async () => {
+  const { cache, proxy } = world();
+  const sent = body(30 * MIB);
+  proxy.mischief.resendsEarly = (index) => index === 11;
+  assert.equal((await cache.put("k", sent)).kind, "stored");
+  const attempts = proxy.seen.flatMap((message) =>
+    message.kind === "putChunk" && message.index === 11 ? [message.attempt] : [],
+  );
+  assert.ok(attempts.at(-1) === 1);
+  const read = await cache.get("k", { firstD: "all" });
+  assert.ok(read.kind === "hit" && isEqual(read.bytes, sent));
   await cache.close();
 });

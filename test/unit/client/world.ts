@@ -1,5 +1,6 @@
 // What tests of the client share: a cache over the fake proxy, bodies with known bytes, time that tests turn by hand.
 
+import type { GetOptions } from "../../../src/client/api.ts";
 import { createCache, type ProxyCache } from "../../../src/client/cache.ts";
 import type { CacheOptions } from "../../../src/client/cache-options.ts";
 import type { Clock, Random, Timer } from "../../../src/core/ports.ts";
@@ -106,4 +107,11 @@ export class HandClock implements Clock {
 /** Lets everything happen that needs no time. */
 export async function settle(turns = 60): Promise<void> {
   for (let i = 0; i < turns; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
+/** A read that must hit. */
+export async function mustGet(cache: ProxyCache, key: string, options: GetOptions = {}) {
+  const read = await cache.get(key, options);
+  if (read.kind === "miss") throw new Error(`${key} is not there: ${read.reason}`);
+  return read;
 }
