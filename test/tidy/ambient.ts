@@ -4,6 +4,7 @@
  * It looks at syntax only, so a name that a file declares itself is taken to be its own.
  */
 import ts from "typescript";
+import { doorShells } from "./arrows.ts";
 import { finding, parse, type Source, walk } from "./sources.ts";
 
 const clock = "the Clock port";
@@ -64,7 +65,8 @@ export function findAmbientUses(source: Source): string[] {
     if (ts.isImportDeclaration(node) && ts.isStringLiteral(node.moduleSpecifier)) {
       const port = bannedModules[node.moduleSpecifier.text];
       const isTypeOnly = node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
-      if (port !== undefined && !isTypeOnly) report(node, node.moduleSpecifier.text, port);
+      const isDoor = doorShells[source.path] === node.moduleSpecifier.text;
+      if (port !== undefined && !isTypeOnly && !isDoor) report(node, node.moduleSpecifier.text, port);
     }
     const use = nameOfUse(node);
     if (use === undefined || ownNames.has(use.split(".")[0] ?? "")) return;
