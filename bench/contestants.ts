@@ -80,6 +80,9 @@ function freshTarget(cache: ReturnType<typeof connect>): TargetClient {
   };
 }
 
+/** A dependency of the client tests, not of this package. */
+const IOREDIS = "ioredis";
+
 /** As much of ioredis as is used here. */
 interface Ioredis {
   set(key: string, body: Buffer): Promise<unknown>;
@@ -91,7 +94,7 @@ async function openIoredis(port: number): Promise<TargetClient | null> {
   const require = createRequire(new URL("../test/clients/package.json", import.meta.url));
   let path: string;
   try {
-    path = require.resolve("ioredis");
+    path = require.resolve(IOREDIS);
   } catch {
     return null;
   }

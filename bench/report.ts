@@ -6,6 +6,7 @@ import { availableParallelism, cpus, release, totalmem } from "node:os";
 import type { LatencySummary } from "../src/cli/bench/histogram.ts";
 import { formatTable } from "../src/cli/terminal.ts";
 import { formatBytes, formatMs, formatRate } from "../src/cli/units.ts";
+import { REDIS } from "./servers.ts";
 
 /** One line of results: one contestant, one operation, one size. */
 export interface ResultRow {
@@ -29,7 +30,7 @@ export interface BenchReport {
 /** The machine and the software that the figures belong to. */
 export function describeMachine(): BenchReport["machine"] {
   const git = spawnSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" });
-  const redis = spawnSync("redis-server", ["--version"], { encoding: "utf8" });
+  const redis = spawnSync(REDIS, ["--version"], { encoding: "utf8" });
   return {
     cpu: cpus()[0]?.model ?? "unknown",
     cores: availableParallelism(),

@@ -15,6 +15,10 @@ export interface BenchServer {
   stop(): Promise<void>;
 }
 
+/** Programs of the system, which may be absent. */
+export const REDIS = "redis-server";
+const MEMCACHED = "memcached";
+
 const START_MS_MAX = 20_000;
 const root = resolve(import.meta.dirname, "..");
 
@@ -46,18 +50,18 @@ export async function startInfiniCache(flags: readonly string[]): Promise<BenchS
 
 /** redis-server without persistence; null when it is not installed. */
 export async function startRedis(): Promise<BenchServer | null> {
-  if (spawnSync("redis-server", ["--version"]).status !== 0) return null;
+  if (spawnSync(REDIS, ["--version"]).status !== 0) return null;
   const port = await freePort();
   const settings = ["--save", "", "--appendonly", "no", "--proto-max-bulk-len", "2gb"];
   const args = ["--port", String(port), "--bind", "127.0.0.1", ...settings];
-  const child = spawn("redis-server", args, { stdio: "ignore" });
+  const child = spawn(REDIS, args, { stdio: "ignore" });
   await waitForPort(port);
   return { host: "127.0.0.1", port, stop: () => stop(child) };
 }
 
 /** memcached with room for the largest size; null when it is not installed. */
 export async function startMemcached(bytesMax: number): Promise<BenchServer | null> {
-  if (spawnSync("memcached", ["-V"]).status !== 0) return null;
+  if (spawnSync(MEMCACHED, ["-V"]).status !== 0) return null;
   const port = await freePort();
   const itemBytes = Math.min(1_073_741_824, Math.max(1_048_576, bytesMax + 65_536));
   const args = [
@@ -74,7 +78,7 @@ export async function startMemcached(bytesMax: number): Promise<BenchServer | nu
   ];
   // It refuses to run as root without a user.
   const user = process.getuid?.() === 0 ? ["-u", "nobody"] : [];
-  const child = spawn("memcached", [...args, ...user], { stdio: "ignore" });
+  const child = spawn(MEMCACHED, [...args, ...user], { stdio: "ignore" });
   await waitForPort(port);
   return { host: "127.0.0.1", port, stop: () => stop(child) };
 }

@@ -88,11 +88,16 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
       platform,
     });
     closers.push(() => proxy.close());
-    const cache = await connect({ proxy });
+    const cache = connect({ proxy });
     closers.push(() => cache.close());
     const door = {
-      ...{ cache, host, version: packageVersion(), status: () => proxy.status() },
-      ...{ clock: new SystemClock(), wallClock: new SystemWallClock(), crypto: new NodeCrypto() },
+      cache,
+      host,
+      version: packageVersion(),
+      status: () => proxy.status(),
+      clock: new SystemClock(),
+      wallClock: new SystemWallClock(),
+      crypto: new NodeCrypto(),
     };
     const resp = await startRespServer({ ...door, port: portAfter(port, 2) });
     closers.push(() => resp.close());

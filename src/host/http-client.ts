@@ -24,7 +24,7 @@ export class HttpClient {
     return new Promise((resolve, reject) => {
       const headers = body === undefined ? {} : { "content-length": String(body.length) };
       const sent = request(url, { method, agent: this.#agent, headers, timeout: this.#timeoutMs });
-      sent.on("response", (response) => readAll(response, method).then(resolve, reject));
+      sent.on("response", (response) => void readAll(response, method).then(resolve, reject));
       sent.on("timeout", () => sent.destroy(new Error(`${url} did not answer in time`)));
       sent.on("error", reject);
       sent.end(body);

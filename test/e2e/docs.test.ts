@@ -51,18 +51,20 @@ test("documents: every block of TypeScript compiles", () => {
     sources.set(path, `${block.text}\nexport {};\n`);
   }
   assert(sources.size > 0);
-  const config = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile).config;
+  const config = ts.readConfigFile(join(root, "tsconfig.json"), (path) =>
+    ts.sys.readFile(path),
+  ).config;
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
   const library = join(root, "src", "entry", "library.ts");
-  const host = ts.createCompilerHost({ ...options, paths: { infinicache: [library] } });
-  const { getSourceFile, fileExists } = host;
-  host.getSourceFile = (path, version) => {
+  const plain = ts.createCompilerHost({ ...options, paths: { infinicache: [library] } });
+  const getSourceFile: typeof plain.getSourceFile = (path, version) => {
     const text = sources.get(path);
     return text === undefined
-      ? getSourceFile(path, version)
+      ? plain.getSourceFile(path, version)
       : ts.createSourceFile(path, text, version);
   };
-  host.fileExists = (path) => sources.has(path) || fileExists(path);
+  const fileExists = (path: string) => sources.has(path) || plain.fileExists(path);
+  const host = { ...plain, getSourceFile, fileExists };
   const program = ts.createProgram(
     [...sources.keys()],
     { ...options, paths: { infinicache: [library] } },

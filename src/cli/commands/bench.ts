@@ -125,7 +125,10 @@ function readPlan({ settings }: CommandContext, options: CommandOptions): Plan {
     problems.push(problem);
     return [];
   };
-  const text = (name: string) => String(options[name] ?? "");
+  const text = (name: string) => {
+    const value = options[name];
+    return typeof value === "string" ? value : "";
+  };
   const count = (name: string, max: number): number => {
     const value = Number(text(name));
     if (!Number.isInteger(value) || value < 1 || value > max)

@@ -101,7 +101,7 @@ test("put, get: a file comes back whole, and nothing is left beside it", async (
   writeFileSync(join(folder, "in"), body);
   const put = await cli(["put", "key", join(folder, "in"), "--json"]);
   assert.equal(put.code, 0);
-  const { ms, ...stored } = JSON.parse(put.out.toString());
+  const { ms: _ms, ...stored } = JSON.parse(put.out.toString());
   assert.deepEqual(stored, {
     stored: true,
     key: "key",
