@@ -5,7 +5,7 @@ import { chunkCount } from "../core/code.ts";
 import type { EvictionPolicy } from "../core/eviction.ts";
 import type { InstanceId, NodeIndex, ObjectKey, Version } from "../core/ids.ts";
 import { version } from "../core/ids.ts";
-import type { TableStore, WallClock } from "../core/ports.ts";
+import type { StoredObject, TableStore, WallClock } from "../core/ports.ts";
 import type { ProxyCounters } from "./counters.ts";
 import { chunkName, type NodeSpace } from "./node-space.ts";
 import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf, toStored } from "./object-version.ts";
@@ -84,6 +84,11 @@ export class ObjectTable {
   /** The current version, whether expired or not; looking this way is not using. */
   peek(key: string): ObjectVersion | null {
     return this.#objects.get(key as ObjectKey) ?? null; // A key that is none is simply not found.
+  }
+
+  /** Every current version, as it is believed now: what is known to be missing has no place. */
+  *stored(): IterableIterator<StoredObject> {
+    for (const object of this.#objects.values()) yield toStored(object);
   }
 
   /** Makes a version current, durably, in one step. What it supersedes is gone for all later readers. */

@@ -1,5 +1,6 @@
 // What the operations of clients have in common: a channel on a client's connection, and the proxy around them.
 
+import type { NodeIndex } from "../core/ids.ts";
 import type { Clock, Random, WallClock } from "../core/ports.ts";
 import type { Message } from "../wire/messages.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
@@ -48,6 +49,13 @@ export interface OperationContext {
   outcomeOf(clientId: string, sequence: number): Outcome | null;
   recordOutcome(clientId: string, sequence: number, outcome: Outcome): void;
   /** Chunks that are being repaired: one repair per chunk at a time. */
-  readonly repairs: { claim(name: string): boolean; free(name: string): void };
+  readonly repairs: {
+    claim(name: string): boolean;
+    /** The claimed chunk goes to this node. */
+    reserved(name: string, node: NodeIndex): void;
+    /** Where a claimed chunk goes; null when it is not claimed, or goes nowhere yet. */
+    nodeOf(name: string): NodeIndex | null;
+    free(name: string): void;
+  };
   readonly putGate: PutGate;
 }

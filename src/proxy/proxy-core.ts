@@ -7,7 +7,7 @@ import { generation, instanceId, invocationId, keyBytes, nodeIndex, type NodeInd
 import { type BillingPolicySpec, nodeKey, sealOrder } from "../core/invocation.ts";
 import { assert } from "../core/assert.ts";
 import type { Ledger } from "../core/ledger.ts";
-import type { Clock, Crypto, FunctionPlatform, InvokeOutcome, LoadedTable, Purpose, Random, TableChange, TableStore, Timer, WallClock } from "../core/ports.ts";
+import type { Clock, Crypto, FunctionPlatform, InvokeOutcome, LoadedTable, Purpose, Random, TableChange, StoredObject, TableStore, Timer, WallClock } from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import type { Connection } from "../wire/connection.ts";
 import { ChunkFetch, type FetchReader } from "./chunk-fetch.ts";
@@ -162,6 +162,11 @@ export class ProxyCore {
     };
   }
 
+  /** What the table believes now, for those who judge it: it says more than `status`, and costs more. */
+  storedObjects(): IterableIterator<StoredObject> {
+    return this.#table.stored();
+  }
+
   /** Operations that clients have under way. */
   get operationsUnderWay(): number {
     let count = 0;
@@ -241,7 +246,7 @@ export class ProxyCore {
   #makeClientContext(): ClientSessionContext {
     const { ports, nodes, codeRules, stragglerMs } = this.#options;
     const { clock, wallClock, random } = ports;
-    const repairing = new Set<string>();
+    const repairing = new Map<string, NodeIndex | null>();
     return {
       clock, wallClock, random, stragglerMs,
       table: this.#table, pool: this.#pool, parts: this.#parts, counters: this.counters,
@@ -251,8 +256,10 @@ export class ProxyCore {
       outcomeOf: (clientId, sequence) => this.#retries.find(clientId, sequence, clock.now()),
       recordOutcome: (clientId, sequence, outcome) => this.#retries.record(clientId, sequence, outcome, clock.now()),
       repairs: {
-        claim: (name) => !repairing.has(name) && repairing.add(name).has(name),
-        free: (name) => repairing.delete(name),
+        claim: (name) => !repairing.has(name) && repairing.set(name, null).has(name),
+        reserved: (name, node) => void repairing.set(name, node),
+        nodeOf: (name) => repairing.get(name) ?? null,
+        free: (name) => void repairing.delete(name),
       },
       putGate: new PutGate(),
       welcome: () => ({

@@ -48,10 +48,16 @@ export class RepairOperation implements Operation, UploadOwner {
     for (let index = 0; index < chunkCount(object.code); index++) {
       const other = placeOf(object, request.stripe, index);
       if (other !== undefined && other.instance !== null) taken.add(other.node);
+      // Where a sibling is being repaired: the table does not have it yet.
+      const reserved = context.repairs.nodeOf(chunkName({ ...id, index }));
+      if (reserved !== null) taken.add(reserved);
     }
     context.table.pin(object);
     const [node] = context.pool.reserve([{ id, bytes: request.bytes }], taken) ?? [];
-    if (node !== undefined) return new RepairOperation(request, object, node, channel, context);
+    if (node !== undefined) {
+      context.repairs.reserved(chunkName(id), node);
+      return new RepairOperation(request, object, node, channel, context);
+    }
     context.table.unpin(object);
     context.repairs.free(chunkName(request));
     return answer("refused");
