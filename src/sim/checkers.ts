@@ -98,28 +98,27 @@ export function judgeOrphans(
   instances: readonly Instance[],
   status: ProxyStatus,
 ): string[] {
-  const known = new Map<string, number>();
+  const known = new Map<string, Set<string>>();
   for (const object of objects) {
-    for (const { instance } of chunksOf(object))
-      known.set(instance, (known.get(instance) ?? 0) + 1);
+    for (const { instance, stripe, index } of chunksOf(object)) {
+      const names = known.get(instance) ?? new Set();
+      known.set(instance, names.add(`${object.version}.${stripe}.${index}`));
+    }
   }
   const primaries = new Set(status.nodes.rows.map(({ instance }) => instance));
-  return instances
-    .filter(
-      ({ core }) =>
-        primaries.has(core.instance) &&
-        core.store.count > (known.get(core.instance) ?? core.store.count),
-    )
-    .map(
-      ({ node, core }) =>
-        `node ${node} holds ${core.store.count} chunks, and the table knows ${known.get(core.instance) ?? 0}`,
-    );
+  const faults: string[] = [];
+  for (const instance of instances) {
+    const names = known.get(instance.core.instance);
+    if (names === undefined || !primaries.has(instance.core.instance)) continue;
+    for (const name of contentsOf(instance)) {
+      if (!names.has(name))
+        faults.push(`node ${instance.node} holds ${name}, and the table does not know it`);
+    }
+  }
+  return faults;
 }
 
-/**
- * The proxy accounts no node with more than the table has there: nothing is reserved for ever. It may be less: that a
- * chunk is missing is not written down, since a restart finds it out again.
- */
+/** The proxy's account of every node is the sum of what the table says: nothing is reserved for ever. */
 export function judgeAccounts(objects: Iterable<StoredObject>, status: ProxyStatus): string[] {
   const used = new Map<number, number>();
   for (const object of objects) {
@@ -128,7 +127,7 @@ export function judgeAccounts(objects: Iterable<StoredObject>, status: ProxyStat
     }
   }
   return status.nodes.rows
-    .filter(({ node, usedBytes }) => usedBytes > (used.get(node) ?? 0))
+    .filter(({ node, usedBytes }) => usedBytes !== (used.get(node) ?? 0))
     .map(
       ({ node, usedBytes }) =>
         `node ${node} is accounted with ${usedBytes} bytes, and the table has ${used.get(node) ?? 0} there`,
