@@ -15,8 +15,8 @@ const MEMORY_SHARE_MAX = 0.6;
 /** The least a function can have, here as on AWS. */
 const NODE_MEMORY_MB_MIN = 128;
 const MEGABYTE = 1_048_576;
-/** An orderly end takes a second or two; after this long something hangs, and the process ends anyway. */
-const CLOSE_MS_MAX = 15_000;
+/** Doors and proxy each wait up to 10 s for what is under way; beyond both, something hangs, and the process ends anyway. */
+const CLOSE_MS_MAX = 25_000;
 /** The paper's billing cycle. */
 const CYCLE_MS = 100;
 

@@ -100,7 +100,9 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
       crypto: new NodeCrypto(),
     };
     const resp = await startRespServer({ ...door, port: portAfter(port, 2) });
-    closers.push(() => resp.close());
+    const doors: { close(): Promise<void> }[] = [resp];
+    // All at once: each may wait for answers under way.
+    closers.push(async () => void (await Promise.all(doors.map((each) => each.close()))));
     let isReady = false;
     const http = await startHttpServer({
       ...door,
@@ -108,7 +110,7 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
       isReady: () => isReady,
       createHasher,
     });
-    closers.push(() => http.close());
+    doors.push(http);
     await proxy.greetAll();
     isReady = true;
     const addresses: Addresses = {

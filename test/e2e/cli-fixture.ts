@@ -81,6 +81,20 @@ export class CliFixture {
     return { code: result.status, out: result.stdout, err: result.stderr.toString() };
   }
 
+  /** Starts a command whose input the test writes; `ended` is how it ends. */
+  pipe(args: readonly string[]): {
+    readonly child: ChildProcess;
+    readonly ended: Promise<number | null>;
+  } {
+    const child = spawn(process.execPath, [...nodeArgs, ...args], {
+      cwd: this.folder,
+      env: this.environment,
+      stdio: ["pipe", "ignore", "ignore"],
+    });
+    this.#children.push(child);
+    return { child, ended: once(child, "exit").then(([code]) => code as number | null) };
+  }
+
   /** Kills what is still running and removes the folder. */
   async end(): Promise<void> {
     for (const child of this.#children) {

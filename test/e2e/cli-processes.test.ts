@@ -33,6 +33,25 @@ test("up: 5 s after kill -9 nothing of it lives, frozen functions included", asy
   assert.deepEqual(await allDead(pids), []);
 });
 
+test("up: SIGTERM lets a put under way finish, and then exits 0", async () => {
+  const up = await fixture.start(["up", "--port", "0", ...SMALL]);
+  const put = fixture.pipe(["put", "k", "-", "--url", up.ready.client]);
+  // More than one stripe, so that the first is on its way while the end has yet to come.
+  put.child.stdin?.write(Buffer.alloc(45_000_000));
+  const status = ["status", "--json", "--url", up.ready.client];
+  const storedBytes = () => {
+    const { nodes } = JSON.parse(fixture.run(status).out.toString());
+    return nodes.rows.reduce((sum: number, row: { usedBytes: number }) => sum + row.usedBytes, 0);
+  };
+  for (let tries = 0; tries < 50 && storedBytes() < 1_000_000; tries++) await sleep(50);
+  const ended = once(up.child, "exit");
+  up.child.kill("SIGTERM");
+  await sleep(300);
+  put.child.stdin?.end(Buffer.alloc(1_000_000));
+  assert.equal(await put.ended, 0);
+  assert.equal((await ended)[0], 0);
+});
+
 test("up: a taken port names its holder and the flag, and nothing is left running", async () => {
   const up = await fixture.start(["up", "--port", "0", ...SMALL]);
   const port = new URL(up.ready.lambda).port;

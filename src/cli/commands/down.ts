@@ -7,8 +7,8 @@ import { describeHolder, findPortHolder } from "../port-holder.ts";
 import { isRunning, type RunNote, readNote, readNotes, runFolder } from "../run-files.ts";
 import { later } from "../serving.ts";
 
-/** An orderly end is bounded by 15 s in the process itself; then it is killed. */
-const ORDERLY_MS_MAX = 20_000;
+/** An orderly end is bounded by 25 s in the process itself; then it is killed. */
+const ORDERLY_MS_MAX = 30_000;
 const KILLED_MS_MAX = 5_000;
 const LOOK_EVERY_MS = 50;
 
