@@ -46,7 +46,8 @@ export function parseCode(text: string): CodeSpec | string {
 /** What is wrong with a code, or null. */
 export function codeFault(code: CodeSpec): string | null {
   const { dataChunks, parityChunks } = code;
-  if (!Number.isInteger(dataChunks) || dataChunks < 1) return "a code needs at least one data chunk";
+  if (!Number.isInteger(dataChunks) || dataChunks < 1)
+    return "a code needs at least one data chunk";
   if (!Number.isInteger(parityChunks) || parityChunks < 0) return "parity chunks count from 0";
   if (dataChunks + parityChunks <= CHUNKS_PER_STRIPE_MAX) return null;
   return `a code has ${CHUNKS_PER_STRIPE_MAX} chunks at most; ${formatCode(code)} has more`;

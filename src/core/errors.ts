@@ -5,7 +5,8 @@
 export const ERROR_CODES = {
   ICACHE_INVALID: "An argument is out of range or malformed; nothing was sent.",
   ICACHE_PROTOCOL: "The other side broke the protocol; the connection was closed.",
-  ICACHE_UNREACHABLE: "The proxy cannot be reached, or the connection was lost; a GET may be tried again.",
+  ICACHE_UNREACHABLE:
+    "The proxy cannot be reached, or the connection was lost; a GET may be tried again.",
   ICACHE_DEADLINE: "The operation did not end by its deadline.",
   ICACHE_ABORTED: "The caller's signal aborted the operation.",
   ICACHE_CLOSED: "The client or proxy was closed.",
@@ -16,7 +17,8 @@ export const ERROR_CODES = {
   ICACHE_DENIED: "The token's role does not allow this.",
   ICACHE_OVERLOADED: "A bound on concurrent work was reached; try again later.",
   ICACHE_SLOW_READER: "A stream was read below the minimum rate and was cut off.",
-  ICACHE_OUTCOME_UNKNOWN: "The connection was lost while a change was under way; it may or may not have taken effect.",
+  ICACHE_OUTCOME_UNKNOWN:
+    "The connection was lost while a change was under way; it may or may not have taken effect.",
   ICACHE_INTERNAL: "A fault of ours; please report it.",
 } as const;
 

@@ -31,7 +31,12 @@ export interface InvokeAnswer {
 const utf8 = new TextEncoder();
 
 /** The key of one node: HMAC of the pool's secret over pool and node; static, set at deployment. */
-export function nodeKey(crypto: Crypto, poolSecret: Uint8Array, pool: string, node: number): Uint8Array {
+export function nodeKey(
+  crypto: Crypto,
+  poolSecret: Uint8Array,
+  pool: string,
+  node: number,
+): Uint8Array {
   return crypto.hmacSha256(poolSecret, utf8.encode(`infinicache node key 1|${pool}|${node}`));
 }
 
@@ -47,26 +52,54 @@ export function openOrder(crypto: Crypto, key: Uint8Array, payload: unknown): In
   if (p["v"] !== 1) return "the payload is not of version 1";
   const policy = readPolicy(p["policy"]);
   const { pool, node, generation, term, invocation, proxy, mac } = p;
-  if (typeof pool !== "string" || typeof proxy !== "string" || typeof mac !== "string" || policy === null) return "the payload lacks a field";
-  if (!isU32(node) || !isU32(generation) || !isU32(term) || !isU32(invocation)) return "a number of the payload is out of range";
+  if (
+    typeof pool !== "string" ||
+    typeof proxy !== "string" ||
+    typeof mac !== "string" ||
+    policy === null
+  )
+    return "the payload lacks a field";
+  if (!isU32(node) || !isU32(generation) || !isU32(term) || !isU32(invocation))
+    return "a number of the payload is out of range";
   const order: InvokeOrder = { pool, node, generation, term, invocation, proxy, policy };
   const given = fromHex(mac);
-  if (given === null || !crypto.equal(given, crypto.hmacSha256(key, canonical(order)))) return "the payload's MAC is wrong";
+  if (given === null || !crypto.equal(given, crypto.hmacSha256(key, canonical(order))))
+    return "the payload's MAC is wrong";
   return order;
 }
 
 /** What `functionHello.proof` is the HMAC of. */
 export function helloProofText(
-  challenge: Uint8Array, nonce: Uint8Array, instance: Uint8Array,
-  numbers: { readonly node: number; readonly term: number; readonly invocation: number; readonly generation: number },
+  challenge: Uint8Array,
+  nonce: Uint8Array,
+  instance: Uint8Array,
+  numbers: {
+    readonly node: number;
+    readonly term: number;
+    readonly invocation: number;
+    readonly generation: number;
+  },
 ): Uint8Array {
   const { node, term, invocation, generation } = numbers;
-  return join(utf8.encode(`infinicache hello 1|${node}|${term}|${invocation}|${generation}|`), challenge, nonce, instance);
+  return join(
+    utf8.encode(`infinicache hello 1|${node}|${term}|${invocation}|${generation}|`),
+    challenge,
+    nonce,
+    instance,
+  );
 }
 
 /** What `functionWelcome.proof` is the HMAC of. */
-export function welcomeProofText(nonce: Uint8Array, challenge: Uint8Array, numbers: { readonly term: number; readonly generation: number }): Uint8Array {
-  return join(utf8.encode(`infinicache welcome 1|${numbers.term}|${numbers.generation}|`), nonce, challenge);
+export function welcomeProofText(
+  nonce: Uint8Array,
+  challenge: Uint8Array,
+  numbers: { readonly term: number; readonly generation: number },
+): Uint8Array {
+  return join(
+    utf8.encode(`infinicache welcome 1|${numbers.term}|${numbers.generation}|`),
+    nonce,
+    challenge,
+  );
 }
 
 /** Bytes as hex. */
@@ -80,14 +113,27 @@ export function toHex(bytes: Uint8Array): string {
 export function fromHex(text: string): Uint8Array | null {
   if (text.length % 2 !== 0 || !/^[0-9a-f]*$/.test(text)) return null;
   const bytes = new Uint8Array(text.length / 2);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = Number.parseInt(text.slice(2 * i, 2 * i + 2), 16);
   return bytes;
 }
 
 function canonical(order: InvokeOrder): Uint8Array {
   const { pool, node, generation, term, invocation, proxy, policy } = order;
   const length = policy.kind === "linger" ? policy.lingerMs : policy.cycleMs;
-  return utf8.encode(JSON.stringify(["infinicache invoke 1", pool, node, generation, term, invocation, proxy, policy.kind, length]));
+  return utf8.encode(
+    JSON.stringify([
+      "infinicache invoke 1",
+      pool,
+      node,
+      generation,
+      term,
+      invocation,
+      proxy,
+      policy.kind,
+      length,
+    ]),
+  );
 }
 
 function readPolicy(value: unknown): BillingPolicySpec | null {

@@ -18,11 +18,20 @@ export function layoutOf(bytes: number): ObjectLayout {
   const wanted = Math.ceil(bytes / STRIPE_BYTES_MAX);
   const stripeBytes = wanted === 1 ? bytes : roundUp(Math.ceil(bytes / wanted), 64);
   const stripeCount = Math.ceil(bytes / stripeBytes);
-  return { bytes, stripeCount, stripeBytes, lastStripeBytes: bytes - (stripeCount - 1) * stripeBytes };
+  return {
+    bytes,
+    stripeCount,
+    stripeBytes,
+    lastStripeBytes: bytes - (stripeCount - 1) * stripeBytes,
+  };
 }
 
 /** An object that came as a stream: stripes of `stripeBytes` and a last one of its own length. */
-export function layoutOfStripes(stripeCount: number, stripeBytes: number, lastStripeBytes: number): ObjectLayout {
+export function layoutOfStripes(
+  stripeCount: number,
+  stripeBytes: number,
+  lastStripeBytes: number,
+): ObjectLayout {
   const bytes = stripeCount === 0 ? 0 : (stripeCount - 1) * stripeBytes + lastStripeBytes;
   return { bytes, stripeCount, stripeBytes, lastStripeBytes };
 }
@@ -32,9 +41,13 @@ export function layoutFault(layout: ObjectLayout): string | null {
   const { stripeCount, stripeBytes, lastStripeBytes, bytes } = layout;
   if (stripeCount === 0) return bytes === 0 ? null : "an object without stripes is empty";
   if (stripeBytes < 1 || stripeBytes > STRIPE_BYTES_JOINED_MAX) return "stripe length out of range";
-  if (lastStripeBytes < 1 || lastStripeBytes > STRIPE_BYTES_JOINED_MAX) return "last stripe length out of range";
-  if (stripeCount > 1 && lastStripeBytes > stripeBytes + STRIPE_TAIL_BYTES_MIN) return "last stripe too long";
-  return bytes === (stripeCount - 1) * stripeBytes + lastStripeBytes ? null : "stripes do not add up";
+  if (lastStripeBytes < 1 || lastStripeBytes > STRIPE_BYTES_JOINED_MAX)
+    return "last stripe length out of range";
+  if (stripeCount > 1 && lastStripeBytes > stripeBytes + STRIPE_TAIL_BYTES_MIN)
+    return "last stripe too long";
+  return bytes === (stripeCount - 1) * stripeBytes + lastStripeBytes
+    ? null
+    : "stripes do not add up";
 }
 
 /** Bytes of user data in stripe `stripe`. */

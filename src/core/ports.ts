@@ -57,9 +57,19 @@ export interface BillingReport {
 
 /** How an Invoke ended. `unknown` is everything that proves neither that it ran nor that it did not. */
 export type InvokeOutcome =
-  | { readonly kind: "notStarted"; readonly reason: string; readonly isThrottle: boolean; readonly retryAfterMs: number | null }
+  | {
+      readonly kind: "notStarted";
+      readonly reason: string;
+      readonly isThrottle: boolean;
+      readonly retryAfterMs: number | null;
+    }
   | { readonly kind: "returned"; readonly payload: string; readonly report: BillingReport | null }
-  | { readonly kind: "crashed"; readonly errorType: string; readonly message: string; readonly report: BillingReport | null }
+  | {
+      readonly kind: "crashed";
+      readonly errorType: string;
+      readonly message: string;
+      readonly report: BillingReport | null;
+    }
   | { readonly kind: "unknown"; readonly message: string };
 
 /** Invokes the functions of a pool. */

@@ -23,7 +23,14 @@ export interface ProxyStatus {
     readonly byState: Readonly<Record<string, number>>;
     /** Nodes that have said hello at least once in this term. */
     readonly greeted: number;
-    readonly rows: readonly { readonly node: number; readonly state: string; readonly instance: string | null; readonly chunks: number; readonly usedBytes: number; readonly budgetBytes: number }[];
+    readonly rows: readonly {
+      readonly node: number;
+      readonly state: string;
+      readonly instance: string | null;
+      readonly chunks: number;
+      readonly usedBytes: number;
+      readonly budgetBytes: number;
+    }[];
   };
   readonly objects: number;
   /** Bytes users stored. */
@@ -32,11 +39,34 @@ export interface ProxyStatus {
   readonly chunkBytes: number;
   readonly capacityBytes: number;
   readonly counters: {
-    readonly gets: number; readonly hits: number; readonly missesAbsent: number; readonly missesExpired: number; readonly missesLost: number; readonly missesUnreachable: number;
-    readonly puts: number; readonly putsFailed: number; readonly removes: number; readonly evictions: number; readonly expirations: number;
-    readonly chunkGets: number; readonly hedges: number; readonly coalesced: number; readonly corruptChunks: number; readonly repairs: number; readonly resends: number;
-    readonly instancesSeen: number; readonly instancesLost: number; readonly searches: number; readonly redials: number; readonly staleFrames: number; readonly forgeries: number; readonly throttles: number;
+    readonly gets: number;
+    readonly hits: number;
+    readonly missesAbsent: number;
+    readonly missesExpired: number;
+    readonly missesLost: number;
+    readonly missesUnreachable: number;
+    readonly puts: number;
+    readonly putsFailed: number;
+    readonly removes: number;
+    readonly evictions: number;
+    readonly expirations: number;
+    readonly chunkGets: number;
+    readonly hedges: number;
+    readonly coalesced: number;
+    readonly corruptChunks: number;
+    readonly repairs: number;
+    readonly resends: number;
+    readonly instancesSeen: number;
+    readonly instancesLost: number;
+    readonly searches: number;
+    readonly redials: number;
+    readonly staleFrames: number;
+    readonly forgeries: number;
+    readonly throttles: number;
   };
-  readonly cost: { readonly byPurpose: Readonly<Record<Purpose, PurposeCost>>; readonly total: PurposeCost };
+  readonly cost: {
+    readonly byPurpose: Readonly<Record<Purpose, PurposeCost>>;
+    readonly total: PurposeCost;
+  };
   readonly clients: number;
 }

@@ -6,6 +6,7 @@ import { CODE_RULES_DEFAULT, type CodeRule, chunkCount, formatCode } from "../co
 import { ClockEviction } from "../core/eviction.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
 import { Ledger } from "../core/ledger.ts";
+import { emptyTableImage, MemoryTable } from "../core/memory-table.ts";
 import type { FunctionPlatform, TableStore } from "../core/ports.ts";
 import { breakEvenMs, PRICES } from "../core/prices.ts";
 import type { ProxyStatus } from "../core/status.ts";
@@ -16,7 +17,6 @@ import { SystemClock } from "../host/system-clock.ts";
 import { SystemRandom } from "../host/system-random.ts";
 import { SystemWallClock } from "../host/system-wall-clock.ts";
 import { listenTcp } from "../host/tcp-listener.ts";
-import { emptyTableImage, MemoryTable } from "../core/memory-table.ts";
 import { ProxyCore } from "../proxy/proxy-core.ts";
 import { chunkBudget } from "../runtime/memory.ts";
 import type { Connection } from "../wire/connection.ts";
@@ -89,11 +89,17 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     nodeBudgetBytes: chunkBudget(options.nodeMemoryMb, false),
     secret: options.secret,
     codeRules,
-    policy: options.policy ?? { kind: "linger", lingerMs: Math.round(breakEvenMs(prices, options.nodeMemoryMb)) },
+    policy: options.policy ?? {
+      kind: "linger",
+      lingerMs: Math.round(breakEvenMs(prices, options.nodeMemoryMb)),
+    },
     warmUpIntervalMs: options.warmUpIntervalMs ?? WARM_UP_MS_DEFAULT,
     stragglerMs: STRAGGLER_MS,
     ports: {
-      clock, wallClock, random, store,
+      clock,
+      wallClock,
+      random,
+      store,
       crypto: new NodeCrypto(),
       platform: options.platform,
       eviction: new ClockEviction(),
@@ -102,8 +108,18 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   const { host, clientPort, functionPort } = options;
-  const functions = await listenTcp({ host, port: functionPort, peer: "function", onConnection: (connection) => core.acceptFunction(connection) });
-  const clients = await listenTcp({ host, port: clientPort, peer: "client", onConnection: (connection) => core.acceptClient(connection) }).catch(async (error: unknown) => {
+  const functions = await listenTcp({
+    host,
+    port: functionPort,
+    peer: "function",
+    onConnection: (connection) => core.acceptFunction(connection),
+  });
+  const clients = await listenTcp({
+    host,
+    port: clientPort,
+    peer: "client",
+    onConnection: (connection) => core.acceptClient(connection),
+  }).catch(async (error: unknown) => {
     await functions.close("the client port cannot be had");
     core.stop("the client port cannot be had");
     throw error;
@@ -113,7 +129,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const close = async (): Promise<void> => {
     await drained(core, clock);
     core.stop("the proxy is closing");
-    await Promise.all([clients.close("the proxy is closing"), functions.close("the proxy is closing")]);
+    await Promise.all([
+      clients.close("the proxy is closing"),
+      functions.close("the proxy is closing"),
+    ]);
   };
   return {
     clientAddress: clients.address,
@@ -144,9 +163,14 @@ async function drained(core: ProxyCore, clock: SystemClock): Promise<void> {
 }
 
 function checkOptions(options: ProxyOptions, rules: readonly CodeRule[]): void {
-  if (options.secret.length < SECRET_BYTES_MIN) throw new RangeError(`the pool's secret has ${options.secret.length} bytes; ${SECRET_BYTES_MIN} are the least`);
+  if (options.secret.length < SECRET_BYTES_MIN)
+    throw new RangeError(
+      `the pool's secret has ${options.secret.length} bytes; ${SECRET_BYTES_MIN} are the least`,
+    );
   for (const { code } of rules) {
     if (chunkCount(code) <= options.nodes) continue;
-    throw new RangeError(`a pool of ${options.nodes} nodes is too small for the code ${formatCode(code)}, which puts ${chunkCount(code)} chunks on as many nodes; use more nodes or a smaller code`);
+    throw new RangeError(
+      `a pool of ${options.nodes} nodes is too small for the code ${formatCode(code)}, which puts ${chunkCount(code)} chunks on as many nodes; use more nodes or a smaller code`,
+    );
   }
 }

@@ -100,7 +100,12 @@ export class ChunkFetch implements Exchange {
 
   start(channel: number): void {
     this.#channel = channel;
-    this.#link.send(channel, { kind: "chunkGet", ...this.#id, offset: this.#received, credit: CREDIT_BYTES_INITIAL });
+    this.#link.send(channel, {
+      kind: "chunkGet",
+      ...this.#id,
+      offset: this.#received,
+      credit: CREDIT_BYTES_INITIAL,
+    });
   }
 
   bodyPlace(message: Message, bytes: number): Uint8Array | null {

@@ -1,8 +1,8 @@
 // One transfer of a chunk to a function: parts wait until the node is awake, go on within the credit the
 // function gives, and end with its word that the chunk is verified and stored.
 
-import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { InstanceId } from "../core/ids.ts";
+import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { Message, WireChunkId } from "../wire/messages.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import type { NodeLink } from "./node-link.ts";
@@ -39,7 +39,12 @@ export class ChunkUpload implements Exchange {
   #sentBytes = 0;
   #isOver = false;
 
-  constructor(order: UploadOrder, link: NodeLink, owner: UploadOwner, sendDrops: (link: NodeLink) => void) {
+  constructor(
+    order: UploadOrder,
+    link: NodeLink,
+    owner: UploadOwner,
+    sendDrops: (link: NodeLink) => void,
+  ) {
     this.order = order;
     this.purpose = order.purpose;
     this.link = link;
@@ -108,10 +113,15 @@ export class ChunkUpload implements Exchange {
       this.#sentBytes += part.bytes.length;
       const { stripe, index } = this.order.id;
       const { length } = part.bytes;
-      this.link.send(this.#channel, { kind: "data", stripe, index, attempt: 0, offset: part.offset }, part.bytes, () => {
-        part.release();
-        if (!this.#isOver) this.#owner.onForwarded(this, length);
-      });
+      this.link.send(
+        this.#channel,
+        { kind: "data", stripe, index, attempt: 0, offset: part.offset },
+        part.bytes,
+        () => {
+          part.release();
+          if (!this.#isOver) this.#owner.onForwarded(this, length);
+        },
+      );
     }
   }
 

@@ -1,8 +1,8 @@
 // One connection of a client: hello and welcome, and the operations on its channels. What a client does
 // wrong ends here, with a refusal; nobody else notices.
 
-import { toHex } from "../core/invocation.ts";
 import { keyFault, type ObjectKey } from "../core/ids.ts";
+import { toHex } from "../core/invocation.ts";
 import type { Timer } from "../core/ports.ts";
 import type { Connection, ConnectionHandler, Envelope } from "../wire/connection.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
@@ -40,7 +40,9 @@ export class ClientSession implements ConnectionHandler {
     this.connection = connection;
     this.#context = context;
     connection.setHandler(this);
-    this.#helloTimer = context.clock.setTimer(HELLO_MS_MAX, () => connection.close("no hello in time"));
+    this.#helloTimer = context.clock.setTimer(HELLO_MS_MAX, () =>
+      connection.close("no hello in time"),
+    );
   }
 
   get operationsUnderWay(): number {
@@ -54,7 +56,8 @@ export class ClientSession implements ConnectionHandler {
   onMessage(envelope: Envelope, message: Message, body: Uint8Array | null): void {
     const { channel } = envelope;
     if (message.kind === "hello") return this.#onHello(message);
-    if (this.#clientId === null) return this.#refuse("ICACHE_PROTOCOL", "the first message must be hello");
+    if (this.#clientId === null)
+      return this.#refuse("ICACHE_PROTOCOL", "the first message must be hello");
     const operation = this.#operations.get(channel);
     if (operation !== undefined) {
       if (message.kind !== "cancel") return operation.onMessage(message, body);
@@ -82,18 +85,40 @@ export class ClientSession implements ConnectionHandler {
 
   #begin(channel: number, message: Message, clientId: string): void {
     if (this.#operations.size >= CHANNELS_MAX) {
-      return this.#send(channel, { kind: "failed", code: "ICACHE_OVERLOADED", reason: `a connection may have ${CHANNELS_MAX} operations under way` });
+      return this.#send(channel, {
+        kind: "failed",
+        code: "ICACHE_OVERLOADED",
+        reason: `a connection may have ${CHANNELS_MAX} operations under way`,
+      });
     }
     switch (message.kind) {
-      case "ping": return this.#send(channel, { kind: "pong", nonce: message.nonce });
-      case "putOpen": return this.#run(channel, PutOperation.begin(message, this.#channel(channel, clientId), this.#context));
-      case "get": return this.#run(channel, GetOperation.begin(message, this.#channel(channel, clientId), this.#context));
-      case "repair": return this.#run(channel, RepairOperation.begin(message, this.#channel(channel, clientId), this.#context));
-      case "stat": return this.#stat(channel, message);
-      case "remove": return this.#remove(channel, message, clientId);
-      case "clear": return this.#clear(channel, message, clientId);
-      case "list": return this.#list(channel, message);
-      case "status": return this.#status(channel);
+      case "ping":
+        return this.#send(channel, { kind: "pong", nonce: message.nonce });
+      case "putOpen":
+        return this.#run(
+          channel,
+          PutOperation.begin(message, this.#channel(channel, clientId), this.#context),
+        );
+      case "get":
+        return this.#run(
+          channel,
+          GetOperation.begin(message, this.#channel(channel, clientId), this.#context),
+        );
+      case "repair":
+        return this.#run(
+          channel,
+          RepairOperation.begin(message, this.#channel(channel, clientId), this.#context),
+        );
+      case "stat":
+        return this.#stat(channel, message);
+      case "remove":
+        return this.#remove(channel, message, clientId);
+      case "clear":
+        return this.#clear(channel, message, clientId);
+      case "list":
+        return this.#list(channel, message);
+      case "status":
+        return this.#status(channel);
       default: // Of an operation that has ended on our side.
     }
   }
@@ -119,9 +144,11 @@ export class ClientSession implements ConnectionHandler {
   #remove(channel: number, message: MessageOf<"remove">, clientId: string): void {
     const { sequence } = message;
     const fault = keyFault(message.key);
-    if (fault !== null) return this.#send(channel, { kind: "failed", code: "ICACHE_INVALID", reason: fault });
+    if (fault !== null)
+      return this.#send(channel, { kind: "failed", code: "ICACHE_INVALID", reason: fault });
     const done = this.#context.outcomeOf(clientId, sequence);
-    if (done?.kind === "remove") return this.#send(channel, { kind: "removed", existed: done.existed });
+    if (done?.kind === "remove")
+      return this.#send(channel, { kind: "removed", existed: done.existed });
     const existed = this.#context.table.remove(message.key as ObjectKey);
     this.#context.counters.removes++;
     this.#context.recordOutcome(clientId, sequence, { kind: "remove", existed });
@@ -146,14 +173,22 @@ export class ClientSession implements ConnectionHandler {
       if (keyBytes > LISTING_KEY_BYTES_MAX && rows.length > 0) break;
       rows.push({ key, bytes: layout.bytes, version, createdAtMs, expiresAtMs });
     }
-    this.#send(channel, { kind: "listing", objects: rows, isLast: page.isLast && rows.length === page.objects.length });
+    this.#send(channel, {
+      kind: "listing",
+      objects: rows,
+      isLast: page.isLast && rows.length === page.objects.length,
+    });
   }
 
   #status(channel: number): void {
     const json = this.#context.statusJson();
     for (let from = 0; from < json.length; from += STATUS_PIECE) {
       const isLast = from + STATUS_PIECE >= json.length;
-      this.#send(channel, { kind: "statusReport", json: json.slice(from, from + STATUS_PIECE), isLast });
+      this.#send(channel, {
+        kind: "statusReport",
+        json: json.slice(from, from + STATUS_PIECE),
+        isLast,
+      });
     }
   }
 

@@ -8,9 +8,29 @@ export type ProxyCounters = { -readonly [K in keyof ProxyStatus["counters"]]: nu
 /** All zero. */
 export function createCounters(): ProxyCounters {
   return {
-    gets: 0, hits: 0, missesAbsent: 0, missesExpired: 0, missesLost: 0, missesUnreachable: 0,
-    puts: 0, putsFailed: 0, removes: 0, evictions: 0, expirations: 0,
-    chunkGets: 0, hedges: 0, coalesced: 0, corruptChunks: 0, repairs: 0, resends: 0,
-    instancesSeen: 0, instancesLost: 0, searches: 0, redials: 0, staleFrames: 0, forgeries: 0, throttles: 0,
+    gets: 0,
+    hits: 0,
+    missesAbsent: 0,
+    missesExpired: 0,
+    missesLost: 0,
+    missesUnreachable: 0,
+    puts: 0,
+    putsFailed: 0,
+    removes: 0,
+    evictions: 0,
+    expirations: 0,
+    chunkGets: 0,
+    hedges: 0,
+    coalesced: 0,
+    corruptChunks: 0,
+    repairs: 0,
+    resends: 0,
+    instancesSeen: 0,
+    instancesLost: 0,
+    searches: 0,
+    redials: 0,
+    staleFrames: 0,
+    forgeries: 0,
+    throttles: 0,
   };
 }

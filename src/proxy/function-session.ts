@@ -1,13 +1,13 @@
 // One connection that a function dialled: the challenge, the proof, and the fence that drops every frame
 // of another term or invocation. It knows no states; it hands what is proven and current to the node's link.
 
-import { helloProofText, nodeKey, toHex, welcomeProofText } from "../core/invocation.ts";
 import { type InstanceId, type InvocationId, instanceId, invocationId } from "../core/ids.ts";
+import { helloProofText, nodeKey, toHex, welcomeProofText } from "../core/invocation.ts";
 import type { Clock, Crypto, Timer } from "../core/ports.ts";
 import type { Connection, ConnectionHandler, Envelope } from "../wire/connection.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
-import type { NodeLink } from "./node-link.ts";
 import type { ProxyCounters } from "./counters.ts";
+import type { NodeLink } from "./node-link.ts";
 
 /** A connection that has not proven itself by then is closed. */
 const PROOF_MS_MAX = 10_000;
@@ -41,7 +41,9 @@ export class FunctionSession implements ConnectionHandler {
     this.#context = context;
     this.#challenge = context.crypto.randomBytes(32);
     connection.setHandler(this);
-    this.#proofTimer = context.clock.setTimer(PROOF_MS_MAX, () => connection.close("no hello in time"));
+    this.#proofTimer = context.clock.setTimer(PROOF_MS_MAX, () =>
+      connection.close("no hello in time"),
+    );
     const envelope = { channel: 0, term: context.term, invocation: 0 };
     connection.send(envelope, { kind: "challenge", nonce: this.#challenge });
   }
@@ -92,22 +94,33 @@ export class FunctionSession implements ConnectionHandler {
   #onHello(envelope: Envelope, hello: MessageOf<"functionHello">): void {
     const { crypto, secret, pool, term, generation, counters } = this.#context;
     const link = this.#context.linkOf(hello.node);
-    if (link === null || (this.#link !== null && this.#link !== link)) return this.#refuse("no such node");
+    if (link === null || (this.#link !== null && this.#link !== link))
+      return this.#refuse("no such node");
     if (envelope.term !== term || !link.hasBegun(invocationId(envelope.invocation))) {
       counters.staleFrames++; // A hello that lay in a frozen machine; a newer one follows.
       return;
     }
     const key = nodeKey(crypto, secret, pool, hello.node);
-    const numbers = { node: hello.node, term, invocation: envelope.invocation, generation: hello.generation };
+    const numbers = {
+      node: hello.node,
+      term,
+      invocation: envelope.invocation,
+      generation: hello.generation,
+    };
     const text = helloProofText(this.#challenge, hello.nonce, hello.instance, numbers);
-    if (!crypto.equal(hello.proof, crypto.hmacSha256(key, text))) return this.#refuse("wrong proof");
+    if (!crypto.equal(hello.proof, crypto.hmacSha256(key, text)))
+      return this.#refuse("wrong proof");
     const instance = instanceId(toHex(hello.instance));
-    if (this.#instance !== null && this.#instance !== instance) return this.#refuse("another instance on one connection");
+    if (this.#instance !== null && this.#instance !== instance)
+      return this.#refuse("another instance on one connection");
     this.#proofTimer.cancel();
     this.#link = link;
     this.#instance = instance;
     this.#invocation = invocationId(envelope.invocation);
-    const proof = crypto.hmacSha256(key, welcomeProofText(hello.nonce, this.#challenge, { term, generation }));
+    const proof = crypto.hmacSha256(
+      key,
+      welcomeProofText(hello.nonce, this.#challenge, { term, generation }),
+    );
     this.send(0, { kind: "functionWelcome", proof, generation });
     link.onHello(this, hello);
   }

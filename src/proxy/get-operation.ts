@@ -5,17 +5,32 @@ import type { ObjectKey } from "../core/ids.ts";
 import { stripeAt } from "../core/layout.ts";
 import type { Timer } from "../core/ports.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
-import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import type { ObjectVersion } from "./object-version.ts";
+import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import { type StripeEnd, StripeGet } from "./stripe-get.ts";
 
 /** What `found` says of a version; the range is added by GETs. */
-export function describe(object: ObjectVersion, generation: number, firstStripe: number, endStripe: number): MessageOf<"found"> {
+export function describe(
+  object: ObjectVersion,
+  generation: number,
+  firstStripe: number,
+  endStripe: number,
+): MessageOf<"found"> {
   const { version, code, layout, createdAtMs, expiresAtMs, metadata } = object;
   return {
-    kind: "found", bytes: layout.bytes, version, generation, ...code,
-    stripeCount: layout.stripeCount, stripeBytes: layout.stripeBytes, lastStripeBytes: layout.lastStripeBytes,
-    createdAtMs, expiresAtMs, metadata, firstStripe, endStripe,
+    kind: "found",
+    bytes: layout.bytes,
+    version,
+    generation,
+    ...code,
+    stripeCount: layout.stripeCount,
+    stripeBytes: layout.stripeBytes,
+    lastStripeBytes: layout.lastStripeBytes,
+    createdAtMs,
+    expiresAtMs,
+    metadata,
+    firstStripe,
+    endStripe,
   };
 }
 
@@ -31,7 +46,11 @@ export class GetOperation implements Operation {
   #nextStripe: number;
 
   /** Answers a `get`; null when it ended at once. */
-  static begin(request: MessageOf<"get">, channel: ClientChannel, context: OperationContext): GetOperation | null {
+  static begin(
+    request: MessageOf<"get">,
+    channel: ClientChannel,
+    context: OperationContext,
+  ): GetOperation | null {
     context.counters.gets++;
     const found = context.table.lookup(request.key as ObjectKey); // An unknown or odd key is simply absent.
     if (found.kind === "miss") {
@@ -42,7 +61,12 @@ export class GetOperation implements Operation {
     return new GetOperation(request, found.object, channel, context);
   }
 
-  constructor(request: MessageOf<"get">, object: ObjectVersion, channel: ClientChannel, context: OperationContext) {
+  constructor(
+    request: MessageOf<"get">,
+    object: ObjectVersion,
+    channel: ClientChannel,
+    context: OperationContext,
+  ) {
     this.#channel = channel;
     this.#context = context;
     this.#object = object;
@@ -55,12 +79,14 @@ export class GetOperation implements Operation {
     context.table.pin(object);
     this.#deadline = context.clock.setTimer(request.deadlineMs, () => this.#miss("unreachable"));
     channel.send(describe(object, context.generation, this.#nextStripe, this.#endStripe));
-    for (let ahead = 0; ahead < request.stripesAhead && this.#nextStripe < this.#endStripe; ahead++) this.#startNext();
+    for (let ahead = 0; ahead < request.stripesAhead && this.#nextStripe < this.#endStripe; ahead++)
+      this.#startNext();
   }
 
   onMessage(message: Message): void {
     if (message.kind === "getStripe") {
-      if (message.stripe === this.#nextStripe && message.stripe < this.#endStripe) this.#startNext();
+      if (message.stripe === this.#nextStripe && message.stripe < this.#endStripe)
+        this.#startNext();
     } else if (message.kind === "chunkBad") {
       this.#context.counters.corruptChunks++;
       this.#stripes.get(message.stripe)?.onBad(message.index);
@@ -82,7 +108,10 @@ export class GetOperation implements Operation {
   #startNext(): void {
     const stripe = this.#nextStripe++;
     const end = (outcome: StripeEnd): void => this.#miss(outcome);
-    this.#stripes.set(stripe, new StripeGet(this.#object, stripe, this.#wantAll, this.#channel, this.#context, end));
+    this.#stripes.set(
+      stripe,
+      new StripeGet(this.#object, stripe, this.#wantAll, this.#channel, this.#context, end),
+    );
   }
 
   #miss(reason: StripeEnd): void {

@@ -25,11 +25,26 @@ export type LinkState =
   /** Invoked, and not yet heard of. */
   | { readonly kind: "waking"; readonly invocation: InvocationId; readonly attempts: number }
   /** Somebody else answered; invoked once more to see whether the primary lives. */
-  | { readonly kind: "searching"; readonly invocation: InvocationId; readonly held: HeldInstance | null; readonly tries: number }
+  | {
+      readonly kind: "searching";
+      readonly invocation: InvocationId;
+      readonly held: HeldInstance | null;
+      readonly tries: number;
+    }
   /** The instance has said hello and takes requests. */
-  | { readonly kind: "awake"; readonly invocation: InvocationId; readonly instance: InstanceId; readonly call: CallFate }
+  | {
+      readonly kind: "awake";
+      readonly invocation: InvocationId;
+      readonly instance: InstanceId;
+      readonly call: CallFate;
+    }
   /** As awake, but its connection is gone; it will dial again or return. */
-  | { readonly kind: "severed"; readonly invocation: InvocationId; readonly instance: InstanceId; readonly call: CallFate }
+  | {
+      readonly kind: "severed";
+      readonly invocation: InvocationId;
+      readonly instance: InstanceId;
+      readonly call: CallFate;
+    }
   /** The BYE handshake is over; its Invoke is about to return. */
   | { readonly kind: "leaving"; readonly invocation: InvocationId; readonly instance: InstanceId }
   /** An invocation of unknown fate: another one before `until` might start a second instance. */
@@ -47,7 +62,11 @@ export type LinkEvent =
   | { readonly kind: "disconnected"; readonly invocation: InvocationId }
   | { readonly kind: "returned"; readonly invocation: InvocationId }
   | { readonly kind: "crashed"; readonly invocation: InvocationId }
-  | { readonly kind: "notStarted"; readonly invocation: InvocationId; readonly retryAfterMs: number | null }
+  | {
+      readonly kind: "notStarted";
+      readonly invocation: InvocationId;
+      readonly retryAfterMs: number | null;
+    }
   | { readonly kind: "unknown"; readonly invocation: InvocationId }
   /** The time the state named has come. */
   | { readonly kind: "tick" };

@@ -4,12 +4,25 @@
 import type { InstanceId, InvocationId } from "../core/ids.ts";
 import { DETACHED_MARGIN_MS, FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import type { LinkEffect, LinkEvent, LinkFacts, LinkState, LinkStep } from "./link-state.ts";
-import { BACKOFF_MS_MAX, BACKOFF_MS_MIN, LEAVE_MARGIN_MS, SEARCH_HOLD_MS, SEARCH_TRIES_MAX, WAKE_ATTEMPTS_MAX } from "./link-state.ts";
+import {
+  BACKOFF_MS_MAX,
+  BACKOFF_MS_MIN,
+  LEAVE_MARGIN_MS,
+  SEARCH_HOLD_MS,
+  SEARCH_TRIES_MAX,
+  WAKE_ATTEMPTS_MAX,
+} from "./link-state.ts";
 
 type StateOf<K extends LinkState["kind"]> = Extract<LinkState, { kind: K }>;
 type EventOf<K extends LinkEvent["kind"]> = Extract<LinkEvent, { kind: K }>;
-type Cell<S extends LinkState["kind"], E extends LinkEvent["kind"]> = (state: StateOf<S>, event: EventOf<E>, facts: LinkFacts) => LinkStep;
-type Table = { readonly [S in LinkState["kind"]]: { readonly [E in LinkEvent["kind"]]: Cell<S, E> } };
+type Cell<S extends LinkState["kind"], E extends LinkEvent["kind"]> = (
+  state: StateOf<S>,
+  event: EventOf<E>,
+  facts: LinkFacts,
+) => LinkStep;
+type Table = {
+  readonly [S in LinkState["kind"]]: { readonly [E in LinkEvent["kind"]]: Cell<S, E> };
+};
 
 const go = (state: LinkState, ...effects: readonly LinkEffect[]): LinkStep => ({ state, effects });
 const stay = (state: LinkState): LinkStep => ({ state, effects: [] });
@@ -30,11 +43,21 @@ function backOff(facts: LinkFacts, attempts: number, retryAfterMs: number | null
   const doubled = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_MIN * 2 ** (attempts - 1));
   const until = facts.now + Math.max(retryAfterMs ?? 0, doubled * facts.jitter);
   const isHopeless = attempts >= WAKE_ATTEMPTS_MAX;
-  return go({ kind: "backoff", attempts, until }, ...(isHopeless ? [{ kind: "giveUp" } as const] : []));
+  return go(
+    { kind: "backoff", attempts, until },
+    ...(isHopeless ? [{ kind: "giveUp" } as const] : []),
+  );
 }
 
-function detach(facts: LinkFacts, invocation: InvocationId, ...effects: readonly LinkEffect[]): LinkStep {
-  return go({ kind: "detached", invocation, until: facts.now + FUNCTION_TIMEOUT_MS + DETACHED_MARGIN_MS }, ...effects);
+function detach(
+  facts: LinkFacts,
+  invocation: InvocationId,
+  ...effects: readonly LinkEffect[]
+): LinkStep {
+  return go(
+    { kind: "detached", invocation, until: facts.now + FUNCTION_TIMEOUT_MS + DETACHED_MARGIN_MS },
+    ...effects,
+  );
 }
 
 /** An instance answered a wake. If it is not the one that holds our data, look for that one first. */
@@ -42,7 +65,8 @@ function greet(event: EventOf<"hello">, call: "open" | "unknown", facts: LinkFac
   const { invocation, instance } = event;
   const awake: LinkState = { kind: "awake", invocation, instance, call };
   if (instance === facts.primary) return go(awake);
-  if (facts.primary === null || !facts.isPrimaryWorthFinding) return go(awake, { kind: "adopt", instance });
+  if (facts.primary === null || !facts.isPrimaryWorthFinding)
+    return go(awake, { kind: "adopt", instance });
   const next = facts.nextInvocation;
   return go(
     { kind: "searching", invocation: next, held: { invocation, instance, call }, tries: 1 },
@@ -55,45 +79,77 @@ function greet(event: EventOf<"hello">, call: "open" | "unknown", facts: LinkFac
 function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: LinkFacts): LinkStep {
   if (event.invocation !== state.invocation) return stay(state); // The held one has dialled again.
   const { invocation, instance } = event;
-  const release: LinkEffect[] = state.held === null ? [] : [{ kind: "hold", invocation: state.held.invocation, forMs: 0 }];
+  const release: LinkEffect[] =
+    state.held === null ? [] : [{ kind: "hold", invocation: state.held.invocation, forMs: 0 }];
   const awake: LinkState = { kind: "awake", invocation, instance, call: "open" };
   if (instance === facts.primary) return go(awake, ...release);
   if (state.tries < SEARCH_TRIES_MAX) {
     const next = facts.nextInvocation;
     return go(
-      { kind: "searching", invocation: next, held: { invocation, instance, call: "open" }, tries: state.tries + 1 },
-      { kind: "hold", invocation, forMs: SEARCH_HOLD_MS }, ...release, { kind: "invoke", invocation: next },
+      {
+        kind: "searching",
+        invocation: next,
+        held: { invocation, instance, call: "open" },
+        tries: state.tries + 1,
+      },
+      { kind: "hold", invocation, forMs: SEARCH_HOLD_MS },
+      ...release,
+      { kind: "invoke", invocation: next },
     );
   }
-  const lost: LinkEffect[] = facts.primary === null ? [] : [{ kind: "lost", instance: facts.primary }];
+  const lost: LinkEffect[] =
+    facts.primary === null ? [] : [{ kind: "lost", instance: facts.primary }];
   return go(awake, ...release, ...lost, { kind: "adopt", instance });
 }
 
 /** The search could not be finished. Nothing is proven: serve with the stranger, and forget nothing. */
-function settle(state: StateOf<"searching">, event: EventOf<"returned" | "crashed" | "notStarted" | "unknown">, facts: LinkFacts): LinkStep {
+function settle(
+  state: StateOf<"searching">,
+  event: EventOf<"returned" | "crashed" | "notStarted" | "unknown">,
+  facts: LinkFacts,
+): LinkStep {
   if (event.invocation !== state.invocation) return go({ ...state, held: null });
   const { held } = state;
   if (event.kind === "unknown") {
     // Perhaps the primary is at work: as after any unknown fate, nothing is invoked before it must have ended.
-    const release: LinkEffect[] = held === null ? [] : [{ kind: "hold", invocation: held.invocation, forMs: 0 }];
+    const release: LinkEffect[] =
+      held === null ? [] : [{ kind: "hold", invocation: held.invocation, forMs: 0 }];
     return detach(facts, state.invocation, ...release, { kind: "giveUp" });
   }
-  if (held === null) return backOff(facts, 1, event.kind === "notStarted" ? event.retryAfterMs : null);
-  return go({ kind: "awake", ...held }, { kind: "hold", invocation: held.invocation, forMs: 0 }, { kind: "adopt", instance: held.instance });
+  if (held === null)
+    return backOff(facts, 1, event.kind === "notStarted" ? event.retryAfterMs : null);
+  return go(
+    { kind: "awake", ...held },
+    { kind: "hold", invocation: held.invocation, forMs: 0 },
+    { kind: "adopt", instance: held.instance },
+  );
 }
 
-const lostAnd = (instance: InstanceId, facts: LinkFacts): LinkStep => rest(facts, { kind: "interrupt" }, { kind: "lost", instance });
+const lostAnd = (instance: InstanceId, facts: LinkFacts): LinkStep =>
+  rest(facts, { kind: "interrupt" }, { kind: "lost", instance });
 
 /** One row per state, one cell per event. */
 export const LINK_TABLE: Table = {
   asleep: {
     need: (_state, _event, facts) => wake(facts, 1),
-    hello: stay, bye: stay, disconnected: stay, returned: stay, crashed: stay, notStarted: stay, unknown: stay, // Of invocations that have ended.
+    hello: stay,
+    bye: stay,
+    disconnected: stay,
+    returned: stay,
+    crashed: stay,
+    notStarted: stay,
+    unknown: stay, // Of invocations that have ended.
     tick: stay,
   },
   backoff: {
     need: stay, // The wait is there to be kept.
-    hello: stay, bye: stay, disconnected: stay, returned: stay, crashed: stay, notStarted: stay, unknown: stay, // Of invocations that have ended.
+    hello: stay,
+    bye: stay,
+    disconnected: stay,
+    returned: stay,
+    crashed: stay,
+    notStarted: stay,
+    unknown: stay, // Of invocations that have ended.
     tick: (state, _event, facts) => {
       if (facts.now < state.until) return stay(state);
       if (!facts.isWanted) return go({ kind: "asleep" });
@@ -114,16 +170,27 @@ export const LINK_TABLE: Table = {
   searching: {
     need: stay,
     hello: found,
-    bye: (state, event) => go(event.invocation === state.invocation ? state : { ...state, held: null }, { kind: "byeOk", invocation: event.invocation }),
-    disconnected: (state, event) => (event.invocation === state.invocation ? stay(state) : go({ ...state, held: null })),
-    returned: settle, crashed: settle, notStarted: settle, unknown: settle,
+    bye: (state, event) =>
+      go(event.invocation === state.invocation ? state : { ...state, held: null }, {
+        kind: "byeOk",
+        invocation: event.invocation,
+      }),
+    disconnected: (state, event) =>
+      event.invocation === state.invocation ? stay(state) : go({ ...state, held: null }),
+    returned: settle,
+    crashed: settle,
+    notStarted: settle,
+    unknown: settle,
     tick: stay,
   },
   awake: {
     need: stay,
     hello: stay, // The same instance over a new connection; the shell has moved the session.
     bye: (state, event, facts) => {
-      const effects: LinkEffect[] = [{ kind: "interrupt" }, { kind: "byeOk", invocation: event.invocation }];
+      const effects: LinkEffect[] = [
+        { kind: "interrupt" },
+        { kind: "byeOk", invocation: event.invocation },
+      ];
       const { invocation, instance } = state;
       if (state.call === "open") return go({ kind: "leaving", invocation, instance }, ...effects);
       return go({ kind: "detached", invocation, until: facts.now + LEAVE_MARGIN_MS }, ...effects);
@@ -151,18 +218,30 @@ export const LINK_TABLE: Table = {
   },
   leaving: {
     need: stay, // Its return wakes it again.
-    hello: stay, bye: stay, disconnected: stay, // It has said all it had to say.
+    hello: stay,
+    bye: stay,
+    disconnected: stay, // It has said all it had to say.
     returned: (_state, _event, facts) => rest(facts),
     crashed: (state, _event, facts) => lostAnd(state.instance, facts),
-    notStarted: (state, _event, facts) => go({ kind: "detached", invocation: state.invocation, until: facts.now + LEAVE_MARGIN_MS }),
-    unknown: (state, _event, facts) => go({ kind: "detached", invocation: state.invocation, until: facts.now + LEAVE_MARGIN_MS }),
+    notStarted: (state, _event, facts) =>
+      go({ kind: "detached", invocation: state.invocation, until: facts.now + LEAVE_MARGIN_MS }),
+    unknown: (state, _event, facts) =>
+      go({ kind: "detached", invocation: state.invocation, until: facts.now + LEAVE_MARGIN_MS }),
     tick: stay,
   },
   detached: {
     need: (state) => go(state, { kind: "giveUp" }), // Another invocation might start a second instance of a living one.
     hello: (_state, event, facts) => greet(event, "unknown", facts),
-    bye: (state, event, facts) => go({ ...state, until: facts.now + LEAVE_MARGIN_MS }, { kind: "byeOk", invocation: event.invocation }),
-    disconnected: stay, returned: stay, crashed: stay, notStarted: stay, unknown: stay, // The call has ended already, as unknown.
+    bye: (state, event, facts) =>
+      go(
+        { ...state, until: facts.now + LEAVE_MARGIN_MS },
+        { kind: "byeOk", invocation: event.invocation },
+      ),
+    disconnected: stay,
+    returned: stay,
+    crashed: stay,
+    notStarted: stay,
+    unknown: stay, // The call has ended already, as unknown.
     tick: (state, _event, facts) => (facts.now < state.until ? stay(state) : rest(facts)),
   },
 };
@@ -178,7 +257,11 @@ export function concerns(state: LinkState, invocation: InvocationId): boolean {
 export function stepLink(state: LinkState, event: LinkEvent, facts: LinkFacts): LinkStep {
   if ("invocation" in event && !concerns(state, event.invocation)) return stay(state);
   // Proof of the cast: the cell stands in the row of this state and the column of this event.
-  const cell = LINK_TABLE[state.kind][event.kind] as (state: LinkState, event: LinkEvent, facts: LinkFacts) => LinkStep;
+  const cell = LINK_TABLE[state.kind][event.kind] as (
+    state: LinkState,
+    event: LinkEvent,
+    facts: LinkFacts,
+  ) => LinkStep;
   return cell(state, event, facts);
 }
 

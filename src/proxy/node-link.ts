@@ -18,7 +18,12 @@ export interface LinkContext {
   readonly random: Random;
   readonly counters: ProxyCounters;
   nextInvocation(): InvocationId;
-  invoke(node: NodeIndex, invocation: InvocationId, purpose: Purpose, done: (outcome: InvokeOutcome) => void): void;
+  invoke(
+    node: NodeIndex,
+    invocation: InvocationId,
+    purpose: Purpose,
+    done: (outcome: InvokeOutcome) => void,
+  ): void;
   /** An invocation has ended and is to be paid for. */
   bill(purpose: Purpose, outcome: InvokeOutcome, elapsedMs: number): void;
   /** Whether the primary holds chunks somebody may read. */
@@ -44,7 +49,13 @@ interface Invocation {
 /** Exchanges that may wait for one node; beyond this they end as unreachable at once. */
 const WAITING_EXCHANGES_MAX = 10_000;
 
-const PURPOSE_RANK: Readonly<Record<Purpose, number>> = { serve: 0, recover: 1, repair: 2, backup: 3, "warm-up": 4 };
+const PURPOSE_RANK: Readonly<Record<Purpose, number>> = {
+  serve: 0,
+  recover: 1,
+  repair: 2,
+  backup: 3,
+  "warm-up": 4,
+};
 
 /** The proxy's end of everything that concerns one node. */
 export class NodeLink {
@@ -143,7 +154,12 @@ export class NodeLink {
     session.send(channel, message, body, onSent);
   }
 
-  bodyPlace(session: FunctionSession, channel: number, message: Message, bytes: number): Uint8Array | null {
+  bodyPlace(
+    session: FunctionSession,
+    channel: number,
+    message: Message,
+    bytes: number,
+  ): Uint8Array | null {
     if (session !== this.#session()) return null;
     return this.#running.get(channel)?.bodyPlace(message, bytes) ?? null;
   }
@@ -180,7 +196,12 @@ export class NodeLink {
     }
   }
 
-  onMessage(session: FunctionSession, channel: number, message: Message, body: Uint8Array | null): void {
+  onMessage(
+    session: FunctionSession,
+    channel: number,
+    message: Message,
+    body: Uint8Array | null,
+  ): void {
     this.#lastActivityAt = this.#context.clock.now();
     if (message.kind === "bye") return this.#onBye(session, message);
     if (session !== this.#session()) {
@@ -227,7 +248,11 @@ export class NodeLink {
     this.#waiting = [];
     const invocation = this.#invocations.get(session.invocation);
     for (const exchange of exchanges) {
-      if (invocation !== undefined && PURPOSE_RANK[exchange.purpose] < PURPOSE_RANK[invocation.purpose]) invocation.purpose = exchange.purpose;
+      if (
+        invocation !== undefined &&
+        PURPOSE_RANK[exchange.purpose] < PURPOSE_RANK[invocation.purpose]
+      )
+        invocation.purpose = exchange.purpose;
       const channel = this.#nextChannel++;
       this.#running.set(channel, exchange);
       exchange.start(channel);
@@ -244,23 +269,31 @@ export class NodeLink {
 
   #count(id: InvocationId, message: Message): void {
     const invocation = this.#invocations.get(id);
-    if (invocation !== undefined && "isRequest" in MESSAGES[message.kind]) invocation.requestsSent++;
+    if (invocation !== undefined && "isRequest" in MESSAGES[message.kind])
+      invocation.requestsSent++;
   }
 
   #step(event: LinkEvent): void {
     const facts = this.#facts();
     const { state, effects } = stepLink(this.#state, event, facts);
     const before = this.#state;
-    if (state.kind === "searching" && before.kind !== "searching") this.#context.counters.searches++;
+    if (state.kind === "searching" && before.kind !== "searching")
+      this.#context.counters.searches++;
     this.#state = state;
     if (state.kind === "asleep") this.#wantedPurpose = "warm-up"; // What it was wanted for has gone by.
     this.#armTick(facts.now);
     this.#forgetUnknown();
     for (const effect of effects) this.#perform(effect);
     // A search that ended without an answer: the one that was held is awake, and was never looked at.
-    if (before.kind === "searching" && state.kind === "awake" && this.#state === state && event.kind !== "hello") {
+    if (
+      before.kind === "searching" &&
+      state.kind === "awake" &&
+      this.#state === state &&
+      event.kind !== "hello"
+    ) {
       const hello = this.#invocations.get(state.invocation)?.hello;
-      if (hello !== null && hello !== undefined && this.#session() !== null) this.#context.onAwake(this, hello);
+      if (hello !== null && hello !== undefined && this.#session() !== null)
+        this.#context.onAwake(this, hello);
     }
     if (event.kind !== "hello") this.#flush();
   }
@@ -286,19 +319,27 @@ export class NodeLink {
   #armTick(now: number): void {
     this.#timer?.cancel();
     const at = tickAt(this.#state);
-    this.#timer = at === null ? null : this.#context.clock.setTimer(Math.max(0, at - now), () => this.#step({ kind: "tick" }));
+    this.#timer =
+      at === null
+        ? null
+        : this.#context.clock.setTimer(Math.max(0, at - now), () => this.#step({ kind: "tick" }));
   }
 
   #perform(effect: LinkEffect): void {
     switch (effect.kind) {
-      case "invoke": return this.#invoke(effect.invocation);
-      case "hold": return this.#tell(effect.invocation, { kind: "hold", forMs: effect.forMs });
-      case "byeOk": return this.#tell(effect.invocation, { kind: "byeOk" });
-      case "interrupt": return this.#interrupt();
+      case "invoke":
+        return this.#invoke(effect.invocation);
+      case "hold":
+        return this.#tell(effect.invocation, { kind: "hold", forMs: effect.forMs });
+      case "byeOk":
+        return this.#tell(effect.invocation, { kind: "byeOk" });
+      case "interrupt":
+        return this.#interrupt();
       case "giveUp": {
         const waiting = this.#takeWaiting();
         // In a later turn: whoever has just opened one does not expect its end within the call.
-        if (waiting.length > 0) this.#context.clock.setTimer(0, () => this.#endAll("unreachable", waiting));
+        if (waiting.length > 0)
+          this.#context.clock.setTimer(0, () => this.#endAll("unreachable", waiting));
         return;
       }
       case "adopt":
@@ -324,7 +365,15 @@ export class NodeLink {
     this.#wantedPurpose = "warm-up";
     const begunAt = this.#context.clock.now();
     this.#lastActivityAt = begunAt;
-    this.#invocations.set(id, { begunAt, purpose, session: null, instance: null, hello: null, requestsSent: 0, isUnknown: false });
+    this.#invocations.set(id, {
+      begunAt,
+      purpose,
+      session: null,
+      instance: null,
+      hello: null,
+      requestsSent: 0,
+      isUnknown: false,
+    });
     this.#context.invoke(this.node, id, purpose, (outcome) => this.#onOutcome(id, outcome));
   }
 

@@ -1,11 +1,11 @@
 // What the proxy believes one node stores: bytes, chunks, the digest an instance must show, and the drops
 // that are still to be told. It moves nothing; the pool decides and the link carries.
 
+import { chunkCost } from "../core/chunk-cost.ts";
 import type { InstanceId, NodeIndex } from "../core/ids.ts";
 import { chunkFingerprint, type Fingerprint, StoreDigest } from "../core/store-digest.ts";
 import type { WireChunkId } from "../wire/messages.ts";
 import type { ObjectVersion } from "./object-version.ts";
-import { chunkCost } from "../core/chunk-cost.ts";
 
 /** One chunk on a node: reserved, or confirmed by an instance. */
 export interface ChunkRecord {
@@ -18,7 +18,11 @@ export interface ChunkRecord {
 }
 
 /** The name of a chunk within a pool: versions are unique in a generation. */
-export function chunkName(id: { readonly version: number; readonly stripe: number; readonly index: number }): string {
+export function chunkName(id: {
+  readonly version: number;
+  readonly stripe: number;
+  readonly index: number;
+}): string {
   return `${id.version}.${id.stripe}.${id.index}`;
 }
 

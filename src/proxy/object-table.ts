@@ -8,7 +8,13 @@ import { version } from "../core/ids.ts";
 import type { StoredObject, TableStore, WallClock } from "../core/ports.ts";
 import type { ProxyCounters } from "./counters.ts";
 import { chunkName, type NodeSpace } from "./node-space.ts";
-import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf, toStored } from "./object-version.ts";
+import {
+  chunkBytesOf,
+  chunkIdOf,
+  type ObjectVersion,
+  placeOf,
+  toStored,
+} from "./object-version.ts";
 
 /** Versions recorded as possibly handed out, at a time: one durable write per so many PUTs. */
 const VERSION_BLOCK = 1_000;
@@ -16,7 +22,9 @@ const VERSION_BLOCK = 1_000;
 const SWEEP_OBJECTS_MAX = 2_000;
 
 /** What a lookup finds. */
-export type Lookup = { readonly kind: "found"; readonly object: ObjectVersion } | { readonly kind: "miss"; readonly reason: "absent" | "expired" };
+export type Lookup =
+  | { readonly kind: "found"; readonly object: ObjectVersion }
+  | { readonly kind: "miss"; readonly reason: "absent" | "expired" };
 
 /** What the table needs around it. */
 export interface ObjectTableContext {
@@ -65,7 +73,13 @@ export class ObjectTable {
   restore(object: ObjectVersion): void {
     this.#insert(object);
     this.#eachChunk(object, (space, stripe, index, instance) => {
-      if (instance !== null) space.restore(chunkIdOf(object, stripe, index), chunkBytesOf(object, stripe, index), object, instance);
+      if (instance !== null)
+        space.restore(
+          chunkIdOf(object, stripe, index),
+          chunkBytesOf(object, stripe, index),
+          object,
+          instance,
+        );
     });
   }
 
@@ -202,10 +216,19 @@ export class ObjectTable {
   }
 
   /** Up to `limit` unexpired objects after `after`, in the order of their keys' UTF-8 bytes, and whether more follow. */
-  list(prefix: string, after: string, limit: number): { readonly objects: readonly ObjectVersion[]; readonly isLast: boolean } {
+  list(
+    prefix: string,
+    after: string,
+    limit: number,
+  ): { readonly objects: readonly ObjectVersion[]; readonly isLast: boolean } {
     const matching: ObjectVersion[] = [];
     for (const object of this.#objects.values()) {
-      if (object.key.startsWith(prefix) && (after === "" || compareUtf8(object.key, after) > 0) && !this.#isExpired(object)) matching.push(object);
+      if (
+        object.key.startsWith(prefix) &&
+        (after === "" || compareUtf8(object.key, after) > 0) &&
+        !this.#isExpired(object)
+      )
+        matching.push(object);
     }
     matching.sort((a, b) => compareUtf8(a.key, b.key));
     return { objects: matching.slice(0, limit), isLast: matching.length <= limit };
@@ -227,7 +250,9 @@ export class ObjectTable {
   }
 
   #dropChunks(object: ObjectVersion): void {
-    this.#eachChunk(object, (space, stripe, index) => space.release(chunkIdOf(object, stripe, index), true));
+    this.#eachChunk(object, (space, stripe, index) =>
+      space.release(chunkIdOf(object, stripe, index), true),
+    );
   }
 
   #expire(object: ObjectVersion): void {
@@ -239,12 +264,16 @@ export class ObjectTable {
     return object.expiresAtMs !== 0 && object.expiresAtMs <= this.#context.wallClock.now();
   }
 
-  #eachChunk(object: ObjectVersion, act: (space: NodeSpace, stripe: number, index: number, instance: InstanceId | null) => void): void {
+  #eachChunk(
+    object: ObjectVersion,
+    act: (space: NodeSpace, stripe: number, index: number, instance: InstanceId | null) => void,
+  ): void {
     const count = chunkCount(object.code);
     for (let at = 0; at < object.places.length; at++) {
       const place = object.places[at];
       const space = place === undefined ? undefined : this.#context.spaces[place.node];
-      if (place !== undefined && space !== undefined) act(space, Math.floor(at / count), at % count, place.instance);
+      if (place !== undefined && space !== undefined)
+        act(space, Math.floor(at / count), at % count, place.instance);
     }
   }
 }

@@ -2,8 +2,16 @@
 
 import type { CodeSpec } from "../core/code.ts";
 import { chunkCount } from "../core/code.ts";
-import { type InstanceId, instanceId, type NodeIndex, nodeIndex, type ObjectKey, type Version, version } from "../core/ids.ts";
-import { chunkLength, type ObjectLayout, layoutOfStripes, stripeLength } from "../core/layout.ts";
+import {
+  type InstanceId,
+  instanceId,
+  type NodeIndex,
+  nodeIndex,
+  type ObjectKey,
+  type Version,
+  version,
+} from "../core/ids.ts";
+import { chunkLength, layoutOfStripes, type ObjectLayout, stripeLength } from "../core/layout.ts";
 import type { StoredObject } from "../core/ports.ts";
 import type { WireChunkId } from "../wire/messages.ts";
 
@@ -33,22 +41,39 @@ export interface ObjectVersion {
 }
 
 /** The place of one chunk. */
-export function placeOf(object: ObjectVersion, stripe: number, index: number): ChunkPlace | undefined {
+export function placeOf(
+  object: ObjectVersion,
+  stripe: number,
+  index: number,
+): ChunkPlace | undefined {
   return object.places[stripe * chunkCount(object.code) + index];
 }
 
 /** Replaces the place of one chunk. */
-export function setPlace(object: ObjectVersion, stripe: number, index: number, place: ChunkPlace): void {
+export function setPlace(
+  object: ObjectVersion,
+  stripe: number,
+  index: number,
+  place: ChunkPlace,
+): void {
   object.places[stripe * chunkCount(object.code) + index] = place;
 }
 
 /** The identity of one chunk in messages. */
-export function chunkIdOf(object: Pick<ObjectVersion, "keyHash" | "version">, stripe: number, index: number): WireChunkId {
+export function chunkIdOf(
+  object: Pick<ObjectVersion, "keyHash" | "version">,
+  stripe: number,
+  index: number,
+): WireChunkId {
   return { keyHash: object.keyHash, version: object.version, stripe, index };
 }
 
 /** Bytes of one chunk. */
-export function chunkBytesOf(object: Pick<ObjectVersion, "layout" | "code">, stripe: number, index: number): number {
+export function chunkBytesOf(
+  object: Pick<ObjectVersion, "layout" | "code">,
+  stripe: number,
+  index: number,
+): number {
   return chunkLength(stripeLength(object.layout, stripe), object.code.dataChunks, index);
 }
 
@@ -56,9 +81,16 @@ export function chunkBytesOf(object: Pick<ObjectVersion, "layout" | "code">, str
 export function toStored(object: ObjectVersion): StoredObject {
   const { key, version, code, layout, createdAtMs, expiresAtMs, metadata, places } = object;
   return {
-    key, version, bytes: layout.bytes, dataChunks: code.dataChunks, parityChunks: code.parityChunks,
-    stripeCount: layout.stripeCount, stripeBytes: layout.stripeBytes, lastStripeBytes: layout.lastStripeBytes,
-    createdAtMs, expiresAtMs,
+    key,
+    version,
+    bytes: layout.bytes,
+    dataChunks: code.dataChunks,
+    parityChunks: code.parityChunks,
+    stripeCount: layout.stripeCount,
+    stripeBytes: layout.stripeBytes,
+    lastStripeBytes: layout.lastStripeBytes,
+    createdAtMs,
+    expiresAtMs,
     metadata: metadata.map(({ name, value }) => [name, value] as const),
     places: places.map(({ node, instance }) => ({ node, instance: instance ?? "" })),
   };
@@ -75,7 +107,10 @@ export function fromStored(stored: StoredObject, keyHash: Uint8Array): ObjectVer
     createdAtMs: stored.createdAtMs,
     expiresAtMs: stored.expiresAtMs,
     metadata: stored.metadata.map(([name, value]) => ({ name, value })),
-    places: stored.places.map(({ node, instance }) => ({ node: nodeIndex(node), instance: instance === "" ? null : instanceId(instance) })),
+    places: stored.places.map(({ node, instance }) => ({
+      node: nodeIndex(node),
+      instance: instance === "" ? null : instanceId(instance),
+    })),
     pins: 0,
     isCurrent: true,
   };

@@ -2,8 +2,8 @@
 // table believes of an instance and what that instance holds.
 
 import { chunkCost } from "../core/chunk-cost.ts";
-import { choosePlaces } from "../core/placement.ts";
 import type { InstanceId, NodeIndex } from "../core/ids.ts";
+import { choosePlaces } from "../core/placement.ts";
 import type { Random } from "../core/ports.ts";
 import type { MessageOf, WireChunkId } from "../wire/messages.ts";
 import type { NodeLink } from "./node-link.ts";
@@ -55,7 +55,8 @@ export class Pool {
   reserve(chunks: readonly ChunkRequest[], except: ReadonlySet<NodeIndex>): NodeIndex[] | null {
     const bytes = chunks.reduce((most, chunk) => Math.max(most, chunkCost(chunk.bytes)), 0);
     // No eviction gives what too few nodes could ever have: without this, one refusal could empty the cache.
-    if (this.#eligible(except).filter((space) => space.budgetBytes >= bytes).length < chunks.length) return null;
+    if (this.#eligible(except).filter((space) => space.budgetBytes >= bytes).length < chunks.length)
+      return null;
     for (;;) {
       const nodes = choosePlaces(this.#candidates(bytes, except), chunks.length, this.#random);
       if (nodes !== null) {
@@ -103,18 +104,24 @@ export class Pool {
     this.#table?.loseInstance(link.node, instance);
   }
 
-  #candidates(bytes: number, except: ReadonlySet<NodeIndex>): { node: NodeIndex; freeBytes: number }[] {
+  #candidates(
+    bytes: number,
+    except: ReadonlySet<NodeIndex>,
+  ): { node: NodeIndex; freeBytes: number }[] {
     return this.#eligible(except).filter((space) => space.freeBytes >= bytes);
   }
 
   /** The nodes that may be asked to take a chunk now, whether they have room or not. */
   #eligible(except: ReadonlySet<NodeIndex>): NodeSpace[] {
-    return this.spaces.filter(({ node }) => !except.has(node) && this.links[node]?.state.kind !== "detached");
+    return this.spaces.filter(
+      ({ node }) => !except.has(node) && this.links[node]?.state.kind !== "detached",
+    );
   }
 
   #audit(link: NodeLink, space: NodeSpace): void {
     const expected = new Map<string, ChunkRecord>();
-    for (const [name, record] of space.chunks) if (record.instance === link.primary) expected.set(name, record);
+    for (const [name, record] of space.chunks)
+      if (record.instance === link.primary) expected.set(name, record);
     this.#audits.set(link.node, { expected, listed: [] });
     link.askInventory();
   }

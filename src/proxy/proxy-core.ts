@@ -1,13 +1,35 @@
 // The proxy as a synchronous core: connections, outcomes of invocations and timers come in; messages, invocations and
 // durable commits go out through ports. It moves chunks and never encodes, decodes or looks into them.
 
+import { assert } from "../core/assert.ts";
 import type { CodeRule } from "../core/code.ts";
 import type { EvictionPolicy } from "../core/eviction.ts";
-import { generation, instanceId, invocationId, keyBytes, nodeIndex, type NodeIndex, type ObjectKey, type InstanceId } from "../core/ids.ts";
+import {
+  generation,
+  type InstanceId,
+  instanceId,
+  invocationId,
+  keyBytes,
+  type NodeIndex,
+  nodeIndex,
+  type ObjectKey,
+} from "../core/ids.ts";
 import { type BillingPolicySpec, nodeKey, sealOrder } from "../core/invocation.ts";
-import { assert } from "../core/assert.ts";
 import type { Ledger } from "../core/ledger.ts";
-import type { Clock, Crypto, FunctionPlatform, InvokeOutcome, LoadedTable, Purpose, Random, TableChange, StoredObject, TableStore, Timer, WallClock } from "../core/ports.ts";
+import type {
+  Clock,
+  Crypto,
+  FunctionPlatform,
+  InvokeOutcome,
+  LoadedTable,
+  Purpose,
+  Random,
+  StoredObject,
+  TableChange,
+  TableStore,
+  Timer,
+  WallClock,
+} from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import type { Connection } from "../wire/connection.ts";
 import { ChunkFetch, type FetchReader } from "./chunk-fetch.ts";
@@ -17,8 +39,14 @@ import { FunctionSession, type FunctionSessionContext } from "./function-session
 import { HedgeBudget, TransferLatency } from "./latency.ts";
 import { type LinkContext, NodeLink } from "./node-link.ts";
 import { chunkName, NodeSpace } from "./node-space.ts";
-import { chunkBytesOf, chunkIdOf, fromStored, type ObjectVersion, placeOf } from "./object-version.ts";
 import { ObjectTable } from "./object-table.ts";
+import {
+  chunkBytesOf,
+  chunkIdOf,
+  fromStored,
+  type ObjectVersion,
+  placeOf,
+} from "./object-version.ts";
 import { PartPool } from "./part-pool.ts";
 import { Pool } from "./pool.ts";
 import { PutGate } from "./put-gate.ts";
@@ -87,18 +115,34 @@ export class ProxyCore {
     const { clock } = ports;
     this.#startedAt = clock.now();
     this.#loaded = ports.store.load();
-    this.#spaces = Array.from({ length: nodes }, (_, node) => new NodeSpace(nodeIndex(node), options.nodeBudgetBytes));
-    const tableContext = { store: ports.store, wallClock: ports.wallClock, eviction: ports.eviction, spaces: this.#spaces, counters: this.counters };
+    this.#spaces = Array.from(
+      { length: nodes },
+      (_, node) => new NodeSpace(nodeIndex(node), options.nodeBudgetBytes),
+    );
+    const tableContext = {
+      store: ports.store,
+      wallClock: ports.wallClock,
+      eviction: ports.eviction,
+      spaces: this.#spaces,
+      counters: this.counters,
+    };
     this.#table = new ObjectTable(this.#loaded.nextVersion, tableContext);
     const primaries = this.#restore();
     const linkContext = this.#linkContext();
-    const links = this.#spaces.map(({ node }) => new NodeLink(node, primaries.get(node) ?? null, linkContext));
+    const links = this.#spaces.map(
+      ({ node }) => new NodeLink(node, primaries.get(node) ?? null, linkContext),
+    );
     this.#pool = new Pool(this.#spaces, links, ports.random);
     this.#pool.attach(this.#table);
     this.#clientContext = this.#makeClientContext();
     this.#functionContext = {
-      clock, crypto: ports.crypto, secret: options.secret, pool: options.pool,
-      term: this.#loaded.term, generation: this.#loaded.generation, counters: this.counters,
+      clock,
+      crypto: ports.crypto,
+      secret: options.secret,
+      pool: options.pool,
+      term: this.#loaded.term,
+      generation: this.#loaded.generation,
+      counters: this.counters,
       linkOf: (node) => links[node] ?? null,
       onClosed: (session) => this.#functions.delete(session),
     };
@@ -147,18 +191,33 @@ export class ProxyCore {
     const links = this.#pool.links;
     const byState: Record<string, number> = {};
     for (const { state } of links) byState[state.kind] = (byState[state.kind] ?? 0) + 1;
-    const sum = (of: (space: NodeSpace) => number): number => this.#spaces.reduce((total, space) => total + of(space), 0);
+    const sum = (of: (space: NodeSpace) => number): number =>
+      this.#spaces.reduce((total, space) => total + of(space), 0);
     return {
-      pool, generation: this.#loaded.generation, term: this.#loaded.term, uptimeMs: Math.round(ports.clock.now() - this.#startedAt),
+      pool,
+      generation: this.#loaded.generation,
+      term: this.#loaded.term,
+      uptimeMs: Math.round(ports.clock.now() - this.#startedAt),
       nodes: {
-        count: nodes, byState, greeted: links.filter((link) => link.hasGreeted).length,
+        count: nodes,
+        byState,
+        greeted: links.filter((link) => link.hasGreeted).length,
         rows: this.#spaces.map(({ node, chunks, usedBytes, budgetBytes }) => ({
-          node, state: this.#pool.link(node).state.kind, instance: this.#pool.link(node).primary, chunks: chunks.size, usedBytes, budgetBytes,
+          node,
+          state: this.#pool.link(node).state.kind,
+          instance: this.#pool.link(node).primary,
+          chunks: chunks.size,
+          usedBytes,
+          budgetBytes,
         })),
       },
-      objects: this.#table.size, objectBytes: this.#table.bytes,
-      chunkBytes: sum((space) => space.usedBytes), capacityBytes: sum((space) => space.budgetBytes),
-      counters: { ...this.counters }, cost: ports.ledger.report(), clients: this.#clients.size,
+      objects: this.#table.size,
+      objectBytes: this.#table.bytes,
+      chunkBytes: sum((space) => space.usedBytes),
+      capacityBytes: sum((space) => space.budgetBytes),
+      counters: { ...this.counters },
+      cost: ports.ledger.report(),
+      clients: this.#clients.size,
     };
   }
 
@@ -186,7 +245,10 @@ export class ProxyCore {
   }
 
   #restore(): Map<NodeIndex, InstanceId> {
-    const newest = new Map<NodeIndex, { readonly version: number; readonly instance: InstanceId }>();
+    const newest = new Map<
+      NodeIndex,
+      { readonly version: number; readonly instance: InstanceId }
+    >();
     const outside: TableChange[] = [];
     for (const stored of this.#loaded.objects) {
       if (stored.places.some((place) => place.node >= this.#options.nodes)) {
@@ -194,10 +256,14 @@ export class ProxyCore {
         outside.push({ kind: "remove", key: stored.key });
         continue;
       }
-      const object = fromStored(stored, this.#options.ports.hashKey(keyBytes(stored.key as ObjectKey))); // Proof: committed, so checked.
+      const object = fromStored(
+        stored,
+        this.#options.ports.hashKey(keyBytes(stored.key as ObjectKey)),
+      ); // Proof: committed, so checked.
       this.#table.restore(object);
       for (const { node, instance } of object.places) {
-        if (instance !== null && (newest.get(node)?.version ?? -1) < object.version) newest.set(node, { version: object.version, instance });
+        if (instance !== null && (newest.get(node)?.version ?? -1) < object.version)
+          newest.set(node, { version: object.version, instance });
       }
     }
     if (outside.length > 0) this.#options.ports.store.commit(outside);
@@ -207,7 +273,9 @@ export class ProxyCore {
   #linkContext(): LinkContext {
     const { clock, random, ledger } = this.#options.ports;
     return {
-      clock, random, counters: this.counters,
+      clock,
+      random,
+      counters: this.counters,
       nextInvocation: () => {
         assert(this.#nextInvocation < 2 ** 32, "invocation numbers last for a term");
         return invocationId(this.#nextInvocation++);
@@ -231,14 +299,25 @@ export class ProxyCore {
     for (const done of waiting) done();
   }
 
-  #invoke(node: NodeIndex, invocation: number, purpose: Purpose, done: (outcome: InvokeOutcome) => void): void {
+  #invoke(
+    node: NodeIndex,
+    invocation: number,
+    purpose: Purpose,
+    done: (outcome: InvokeOutcome) => void,
+  ): void {
     const { pool, secret, policy, ports } = this.#options;
     const key = nodeKey(ports.crypto, secret, pool, node);
     // Who is only kept warm has nothing to wait for.
-    const stay: BillingPolicySpec = purpose === "warm-up" && policy.kind === "linger" ? { kind: "linger", lingerMs: 0 } : policy;
+    const stay: BillingPolicySpec =
+      purpose === "warm-up" && policy.kind === "linger" ? { kind: "linger", lingerMs: 0 } : policy;
     const order = {
-      pool, node, generation: this.#loaded.generation, term: this.#loaded.term, invocation,
-      proxy: this.#functionAddress, policy: stay,
+      pool,
+      node,
+      generation: this.#loaded.generation,
+      term: this.#loaded.term,
+      invocation,
+      proxy: this.#functionAddress,
+      policy: stay,
     };
     ports.platform.invoke(node, sealOrder(ports.crypto, key, order), done);
   }
@@ -248,13 +327,22 @@ export class ProxyCore {
     const { clock, wallClock, random } = ports;
     const repairing = new Map<string, NodeIndex | null>();
     return {
-      clock, wallClock, random, stragglerMs,
-      table: this.#table, pool: this.#pool, parts: this.#parts, counters: this.counters,
-      latency: this.#latency, hedges: new HedgeBudget(), generation: this.#loaded.generation,
+      clock,
+      wallClock,
+      random,
+      stragglerMs,
+      table: this.#table,
+      pool: this.#pool,
+      parts: this.#parts,
+      counters: this.counters,
+      latency: this.#latency,
+      hedges: new HedgeBudget(),
+      generation: this.#loaded.generation,
       hashKey: (key) => ports.hashKey(keyBytes(key as ObjectKey)), // Any text has bytes.
       fetch: (object, stripe, index, reader) => this.#fetch(object, stripe, index, reader),
       outcomeOf: (clientId, sequence) => this.#retries.find(clientId, sequence, clock.now()),
-      recordOutcome: (clientId, sequence, outcome) => this.#retries.record(clientId, sequence, outcome, clock.now()),
+      recordOutcome: (clientId, sequence, outcome) =>
+        this.#retries.record(clientId, sequence, outcome, clock.now()),
       repairs: {
         claim: (name) => !repairing.has(name) && repairing.set(name, null).has(name),
         reserved: (name, node) => void repairing.set(name, node),
@@ -263,8 +351,15 @@ export class ProxyCore {
       },
       putGate: new PutGate(),
       welcome: () => ({
-        kind: "welcome", generation: generation(this.#loaded.generation), term: this.#loaded.term, epoch: 0, poolNodes: nodes,
-        codeRules: codeRules.map(({ bytesBelow, code }) => ({ bytesBelow: Math.min(bytesBelow, Number.MAX_SAFE_INTEGER), ...code })),
+        kind: "welcome",
+        generation: generation(this.#loaded.generation),
+        term: this.#loaded.term,
+        epoch: 0,
+        poolNodes: nodes,
+        codeRules: codeRules.map(({ bytesBelow, code }) => ({
+          bytesBelow: Math.min(bytesBelow, Number.MAX_SAFE_INTEGER),
+          ...code,
+        })),
       }),
       statusJson: () => JSON.stringify(this.status()),
       onClosed: (session) => this.#clients.delete(session),
@@ -282,14 +377,20 @@ export class ProxyCore {
       running.join(reader);
       return running;
     }
-    const fetch = new ChunkFetch(name, id, chunkBytesOf(object, stripe, index), this.#pool.link(place.node), {
-      clock: this.#options.ports.clock,
-      parts: this.#parts,
-      onOver: (over, completedMs) => {
-        if (this.#fetches.get(over.name) === over) this.#fetches.delete(over.name);
-        if (completedMs !== null) this.#latency.note(over.bytes, completedMs);
+    const fetch = new ChunkFetch(
+      name,
+      id,
+      chunkBytesOf(object, stripe, index),
+      this.#pool.link(place.node),
+      {
+        clock: this.#options.ports.clock,
+        parts: this.#parts,
+        onOver: (over, completedMs) => {
+          if (this.#fetches.get(over.name) === over) this.#fetches.delete(over.name);
+          if (completedMs !== null) this.#latency.note(over.bytes, completedMs);
+        },
       },
-    });
+    );
     this.#fetches.set(name, fetch);
     fetch.join(reader);
     return fetch;

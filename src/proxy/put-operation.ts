@@ -1,15 +1,19 @@
 // A PUT on the proxy's side: admission, a version, its stripes, and the one step in which it becomes current. The
 // old version stays as it is until then, and for ever if this one fails.
 
-import { chunkCount, type CodeSpec, codeFault } from "../core/code.ts";
-import { type ErrorCode } from "../core/errors.ts";
+import { type CodeSpec, chunkCount, codeFault } from "../core/code.ts";
+import type { ErrorCode } from "../core/errors.ts";
 import { keyFault, type ObjectKey, type Version } from "../core/ids.ts";
 import { layoutFault, layoutOfStripes } from "../core/layout.ts";
-import { METADATA_BYTES_MAX, STRIPE_BYTES_JOINED_MAX, STRIPES_PER_OBJECT_MAX } from "../core/limits.ts";
+import {
+  METADATA_BYTES_MAX,
+  STRIPE_BYTES_JOINED_MAX,
+  STRIPES_PER_OBJECT_MAX,
+} from "../core/limits.ts";
 import type { Timer } from "../core/ports.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
-import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import type { ChunkPlace, ObjectVersion } from "./object-version.ts";
+import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import type { PutSlot } from "./put-gate.ts";
 import { StripePut } from "./stripe-put.ts";
 
@@ -28,7 +32,11 @@ export class PutOperation implements Operation {
   #isOver = false;
 
   /** Answers a `putOpen`; null when it ended at once. */
-  static begin(request: MessageOf<"putOpen">, channel: ClientChannel, context: OperationContext): PutOperation | null {
+  static begin(
+    request: MessageOf<"putOpen">,
+    channel: ClientChannel,
+    context: OperationContext,
+  ): PutOperation | null {
     const done = context.outcomeOf(channel.clientId, request.sequence);
     if (done?.kind === "put") {
       channel.send({ kind: "putDone", outcome: done.outcome, version: done.version });
@@ -40,7 +48,11 @@ export class PutOperation implements Operation {
       return null;
     }
     if (!context.putGate.hasRoomToWait) {
-      channel.send({ kind: "failed", code: "ICACHE_OVERLOADED", reason: "too many PUTs wait already; try again later" });
+      channel.send({
+        kind: "failed",
+        code: "ICACHE_OVERLOADED",
+        reason: "too many PUTs wait already; try again later",
+      });
       return null;
     }
     context.counters.puts++;
@@ -53,7 +65,9 @@ export class PutOperation implements Operation {
     this.#context = context;
     this.#code = { dataChunks: request.dataChunks, parityChunks: request.parityChunks };
     this.#keyHash = context.hashKey(request.key);
-    this.#deadline = context.clock.setTimer(request.deadlineMs, () => this.#fail("ICACHE_DEADLINE", "the PUT did not end by its deadline"));
+    this.#deadline = context.clock.setTimer(request.deadlineMs, () =>
+      this.#fail("ICACHE_DEADLINE", "the PUT did not end by its deadline"),
+    );
     let admittedAtOnce = true;
     this.#slot = context.putGate.admit(chunkCount(this.#code), () => {
       if (admittedAtOnce) context.clock.setTimer(0, () => this.#open());
@@ -65,14 +79,16 @@ export class PutOperation implements Operation {
   onMessage(message: Message, body: Uint8Array | null): void {
     if (this.#isOver || this.#version === null) return;
     switch (message.kind) {
-      case "putStripe": return this.#onStripe(message);
+      case "putStripe":
+        return this.#onStripe(message);
       case "putChunk":
         this.#stripes.get(message.stripe)?.onChunk(message);
         return;
       case "data":
         this.#stripes.get(message.stripe)?.onData(message, body);
         return;
-      case "putCommit": return this.#onCommit(message);
+      case "putCommit":
+        return this.#onCommit(message);
       default:
     }
   }
@@ -90,32 +106,59 @@ export class PutOperation implements Operation {
 
   #open(): void {
     if (this.#isOver) return;
-    const found = this.#request.ifAbsent ? this.#context.table.lookup(this.#request.key as ObjectKey) : null;
+    const found = this.#request.ifAbsent
+      ? this.#context.table.lookup(this.#request.key as ObjectKey)
+      : null;
     if (found?.kind === "found") return this.#done("exists", found.object.version);
     this.#version = this.#context.table.drawVersion();
-    this.#channel.send({ kind: "putOpened", version: this.#version, generation: this.#context.generation });
+    this.#channel.send({
+      kind: "putOpened",
+      version: this.#version,
+      generation: this.#context.generation,
+    });
   }
 
   #onStripe(message: MessageOf<"putStripe">): void {
     const { stripe, bytes } = message;
     if (this.#version === null) return;
-    const isNext = stripe === this.#stripes.size && this.#commit === null && stripe < STRIPES_PER_OBJECT_MAX;
-    if (!isNext || bytes < 1 || bytes > STRIPE_BYTES_JOINED_MAX) return this.#fail("ICACHE_INVALID", `stripe ${stripe} of ${bytes} bytes cannot follow`);
-    const order = { stripe, bytes, code: this.#code, keyHash: this.#keyHash, version: this.#version };
+    const isNext =
+      stripe === this.#stripes.size && this.#commit === null && stripe < STRIPES_PER_OBJECT_MAX;
+    if (!isNext || bytes < 1 || bytes > STRIPE_BYTES_JOINED_MAX)
+      return this.#fail("ICACHE_INVALID", `stripe ${stripe} of ${bytes} bytes cannot follow`);
+    const order = {
+      stripe,
+      bytes,
+      code: this.#code,
+      keyHash: this.#keyHash,
+      version: this.#version,
+    };
     const put = StripePut.begin(order, this.#channel, this.#context, {
       onStored: () => this.#tryCommit(),
       onFailed: (code, reason) => this.#fail(code, reason),
     });
-    if (put === null) return this.#fail("ICACHE_POOL_FULL", `no room for a stripe of ${bytes} bytes on ${chunkCount(this.#code)} nodes, and nothing more may be evicted`);
+    if (put === null)
+      return this.#fail(
+        "ICACHE_POOL_FULL",
+        `no room for a stripe of ${bytes} bytes on ${chunkCount(this.#code)} nodes, and nothing more may be evicted`,
+      );
     this.#stripes.set(stripe, put);
   }
 
   #onCommit(message: MessageOf<"putCommit">): void {
     const { stripeCount, stripeBytes, lastStripeBytes, bytes } = message;
     const layout = layoutOfStripes(stripeCount, stripeBytes, lastStripeBytes);
-    const fault = stripeCount !== this.#stripes.size || layout.bytes !== bytes ? "the layout does not match the stripes" : layoutFault(layout);
-    const differing = [...this.#stripes.values()].find((put) => put.bytes !== (put.stripe === stripeCount - 1 ? lastStripeBytes : stripeBytes));
-    if (fault !== null || differing !== undefined) return this.#fail("ICACHE_INVALID", fault ?? `stripe ${differing?.stripe} has another length than the layout says`);
+    const fault =
+      stripeCount !== this.#stripes.size || layout.bytes !== bytes
+        ? "the layout does not match the stripes"
+        : layoutFault(layout);
+    const differing = [...this.#stripes.values()].find(
+      (put) => put.bytes !== (put.stripe === stripeCount - 1 ? lastStripeBytes : stripeBytes),
+    );
+    if (fault !== null || differing !== undefined)
+      return this.#fail(
+        "ICACHE_INVALID",
+        fault ?? `stripe ${differing?.stripe} has another length than the layout says`,
+      );
     this.#commit = message;
     this.#tryCommit();
   }
@@ -139,24 +182,37 @@ export class PutOperation implements Operation {
     const places: ChunkPlace[] = [];
     for (let stripe = 0; stripe < commit.stripeCount; stripe++) {
       const put = this.#stripes.get(stripe);
-      if (put === undefined || !put.isWhole()) return this.#fail("ICACHE_UNREACHABLE", "functions were lost before the object was stored");
+      if (put === undefined || !put.isWhole())
+        return this.#fail("ICACHE_UNREACHABLE", "functions were lost before the object was stored");
       places.push(...put.places());
     }
     const now = wallClock.now();
     const object: ObjectVersion = {
       key: this.#request.key as ObjectKey, // Proof: requestFault has checked it.
-      keyHash: this.#keyHash, version: this.#version, code: this.#code,
+      keyHash: this.#keyHash,
+      version: this.#version,
+      code: this.#code,
       layout: layoutOfStripes(commit.stripeCount, commit.stripeBytes, commit.lastStripeBytes),
       createdAtMs: now,
-      expiresAtMs: this.#request.ttlMs === 0 ? 0 : Math.min(now + this.#request.ttlMs, Number.MAX_SAFE_INTEGER),
-      metadata: this.#request.metadata, places, pins: 0, isCurrent: true,
+      expiresAtMs:
+        this.#request.ttlMs === 0
+          ? 0
+          : Math.min(now + this.#request.ttlMs, Number.MAX_SAFE_INTEGER),
+      metadata: this.#request.metadata,
+      places,
+      pins: 0,
+      isCurrent: true,
     };
     table.commit(object);
     this.#done("stored", object.version);
   }
 
   #done(outcome: "stored" | "exists", version: number): void {
-    this.#context.recordOutcome(this.#channel.clientId, this.#request.sequence, { kind: "put", outcome, version });
+    this.#context.recordOutcome(this.#channel.clientId, this.#request.sequence, {
+      kind: "put",
+      outcome,
+      version,
+    });
     this.#end(outcome === "stored");
     this.#channel.send({ kind: "putDone", outcome, version });
     this.#channel.end();
@@ -180,8 +236,13 @@ export class PutOperation implements Operation {
 
 function requestFault(request: MessageOf<"putOpen">, nodes: number): string | null {
   const code = { dataChunks: request.dataChunks, parityChunks: request.parityChunks };
-  const metadataBytes = request.metadata.reduce((sum, { name, value }) => sum + name.length + value.length, 0);
-  if (metadataBytes > METADATA_BYTES_MAX) return `metadata has ${metadataBytes} characters; ${METADATA_BYTES_MAX} are allowed`;
-  if (chunkCount(code) > nodes) return `the code ${code.dataChunks}+${code.parityChunks} needs ${chunkCount(code)} nodes; the pool has ${nodes}`;
+  const metadataBytes = request.metadata.reduce(
+    (sum, { name, value }) => sum + name.length + value.length,
+    0,
+  );
+  if (metadataBytes > METADATA_BYTES_MAX)
+    return `metadata has ${metadataBytes} characters; ${METADATA_BYTES_MAX} are allowed`;
+  if (chunkCount(code) > nodes)
+    return `the code ${code.dataChunks}+${code.parityChunks} needs ${chunkCount(code)} nodes; the pool has ${nodes}`;
   return keyFault(request.key) ?? codeFault(code);
 }

@@ -8,8 +8,14 @@ import type { Timer } from "../core/ports.ts";
 import type { Message, MessageOf, WireChunkId } from "../wire/messages.ts";
 import { ChunkUpload, type UploadOwner } from "./chunk-upload.ts";
 import { chunkName } from "./node-space.ts";
+import {
+  chunkBytesOf,
+  chunkIdOf,
+  type ObjectVersion,
+  placeOf,
+  setPlace,
+} from "./object-version.ts";
 import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
-import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf, setPlace } from "./object-version.ts";
 import { Part } from "./part-pool.ts";
 
 /** A repair that has not ended by then is given up. */
@@ -31,7 +37,11 @@ export class RepairOperation implements Operation, UploadOwner {
   #isOver = false;
 
   /** Answers a `repair`; null when it ended at once. */
-  static begin(request: MessageOf<"repair">, channel: ClientChannel, context: OperationContext): RepairOperation | null {
+  static begin(
+    request: MessageOf<"repair">,
+    channel: ClientChannel,
+    context: OperationContext,
+  ): RepairOperation | null {
     const object = context.table.peek(request.key);
     const answer = (outcome: "obsolete" | "refused"): null => {
       channel.send({ kind: "repaired", outcome });
@@ -41,7 +51,8 @@ export class RepairOperation implements Operation, UploadOwner {
     const place = placeOf(object, request.stripe, request.index);
     if (place === undefined || request.index >= chunkCount(object.code)) return answer("refused");
     if (place.instance !== null) return answer("obsolete");
-    if (request.bytes !== chunkBytesOf(object, request.stripe, request.index)) return answer("refused");
+    if (request.bytes !== chunkBytesOf(object, request.stripe, request.index))
+      return answer("refused");
     if (!context.repairs.claim(chunkName(request))) return answer("obsolete");
     const id = chunkIdOf(object, request.stripe, request.index);
     const taken = new Set<NodeIndex>();
@@ -63,7 +74,13 @@ export class RepairOperation implements Operation, UploadOwner {
     return answer("refused");
   }
 
-  constructor(request: MessageOf<"repair">, object: ObjectVersion, node: NodeIndex, channel: ClientChannel, context: OperationContext) {
+  constructor(
+    request: MessageOf<"repair">,
+    object: ObjectVersion,
+    node: NodeIndex,
+    channel: ClientChannel,
+    context: OperationContext,
+  ) {
     this.#request = request;
     this.#object = object;
     this.#node = node;
@@ -73,17 +90,30 @@ export class RepairOperation implements Operation, UploadOwner {
     this.#timer = context.clock.setTimer(REPAIR_MS_MAX, () => this.#answer("refused"));
     const { digestLow, digestHigh, bytes } = request;
     const order = { id: this.#id, bytes, digestLow, digestHigh, purpose: "repair" } as const;
-    this.#upload = new ChunkUpload(order, context.pool.link(node), this, (link) => context.pool.sendDrops(link));
+    this.#upload = new ChunkUpload(order, context.pool.link(node), this, (link) =>
+      context.pool.sendDrops(link),
+    );
   }
 
   onMessage(message: Message, body: Uint8Array | null): void {
-    if (message.kind !== "data" || body === null || message.offset !== this.#received || this.#isOver) return;
+    if (
+      message.kind !== "data" ||
+      body === null ||
+      message.offset !== this.#received ||
+      this.#isOver
+    )
+      return;
     this.#received += body.length;
     this.#upload.feed(new Part(this.#context.parts, body, message.offset));
   }
 
   bodyPlace(message: Message, bytes: number): Uint8Array | null {
-    if (message.kind !== "data" || message.offset !== this.#received || this.#received + bytes > this.#request.bytes) return null;
+    if (
+      message.kind !== "data" ||
+      message.offset !== this.#received ||
+      this.#received + bytes > this.#request.bytes
+    )
+      return null;
     return this.#context.parts.take(bytes);
   }
 
@@ -101,7 +131,8 @@ export class RepairOperation implements Operation, UploadOwner {
   onStored(_upload: ChunkUpload, instance: InstanceId): void {
     const { stripe, index } = this.#request;
     const { table, pool, counters } = this.#context;
-    const isWanted = this.#object.isCurrent && placeOf(this.#object, stripe, index)?.instance === null;
+    const isWanted =
+      this.#object.isCurrent && placeOf(this.#object, stripe, index)?.instance === null;
     if (!isWanted) return this.#answer("obsolete");
     const space = pool.spaces[this.#node];
     space?.confirm(this.#id, instance);

@@ -6,8 +6,8 @@ import type { Timer } from "../core/ports.ts";
 import type { MessageOf } from "../wire/messages.ts";
 import { ChunkCheck } from "./chunk-check.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
-import type { ClientChannel, OperationContext } from "./operation.ts";
 import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
+import type { ClientChannel, OperationContext } from "./operation.ts";
 import type { Part } from "./part-pool.ts";
 
 /** Why a stripe cannot be had. */
@@ -39,7 +39,14 @@ export class StripeGet {
   #hedgeTimer: Timer | null = null;
   #isClosed = false;
 
-  constructor(object: ObjectVersion, stripe: number, wantAll: boolean, channel: ClientChannel, context: OperationContext, onEnd: (end: StripeEnd) => void) {
+  constructor(
+    object: ObjectVersion,
+    stripe: number,
+    wantAll: boolean,
+    channel: ClientChannel,
+    context: OperationContext,
+    onEnd: (end: StripeEnd) => void,
+  ) {
     this.object = object;
     this.stripe = stripe;
     this.channel = channel;
@@ -48,7 +55,8 @@ export class StripeGet {
     this.#wanted = object.code.dataChunks;
     this.#startedAt = context.clock.now();
     this.#chunks = Array.from({ length: chunkCount(object.code) }, () => IDLE);
-    for (const index of this.#chunks.keys()) if (placeOf(object, stripe, index)?.instance === null) this.#noteMissing(index);
+    for (const index of this.#chunks.keys())
+      if (placeOf(object, stripe, index)?.instance === null) this.#noteMissing(index);
     this.#tellErasures();
     // Later, so that the reason for a miss never comes within the constructor of its owner.
     const first = wantAll ? this.#chunks.length : this.#wanted;
@@ -72,7 +80,11 @@ export class StripeGet {
     const { object, stripe } = this;
     const place = placeOf(object, stripe, index);
     const link = place === undefined ? undefined : this.#context.pool.links[place.node];
-    link?.open(new ChunkCheck(link, chunkIdOf(object, stripe, index), () => this.#context.table.markMissing(object, stripe, index)));
+    link?.open(
+      new ChunkCheck(link, chunkIdOf(object, stripe, index), () =>
+        this.#context.table.markMissing(object, stripe, index),
+      ),
+    );
     this.#fill();
   }
 
@@ -80,7 +92,15 @@ export class StripeGet {
     const { bytes, digestLow, digestHigh } = found;
     const attempt = (this.#attempts.get(index) ?? -1) + 1;
     this.#attempts.set(index, attempt);
-    this.channel.send({ kind: "chunk", stripe: this.stripe, index, attempt, bytes, digestLow, digestHigh });
+    this.channel.send({
+      kind: "chunk",
+      stripe: this.stripe,
+      index,
+      attempt,
+      bytes,
+      digestLow,
+      digestHigh,
+    });
   }
 
   onPart(index: number, part: Part, onPassedOn: () => void): void {
@@ -102,7 +122,8 @@ export class StripeGet {
 
   onFailed(index: number, reason: "missing" | "unreachable"): void {
     const place = placeOf(this.object, this.stripe, index);
-    const answeredBy = place === undefined ? null : (this.#context.pool.links[place.node]?.primary ?? null);
+    const answeredBy =
+      place === undefined ? null : (this.#context.pool.links[place.node]?.primary ?? null);
     // The word of an instance is proof about its own store only: the one we mean may live and be out of reach.
     if (reason === "missing" && (place?.instance === null || place?.instance === answeredBy)) {
       this.#context.table.markMissing(this.object, this.stripe, index);

@@ -1,7 +1,7 @@
 // One stripe of a PUT: its chunks on their way to d+p distinct nodes, what happens to those whose node fails, and
 // when enough are confirmed.
 
-import { chunkCount, type CodeSpec, quorum } from "../core/code.ts";
+import { type CodeSpec, chunkCount, quorum } from "../core/code.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { InstanceId, NodeIndex, Version } from "../core/ids.ts";
 import { chunkLength } from "../core/layout.ts";
@@ -11,8 +11,8 @@ import type { MessageOf, WireChunkId } from "../wire/messages.ts";
 import { ChunkUpload, type UploadOwner } from "./chunk-upload.ts";
 import type { ExchangeEnd } from "./exchange.ts";
 import { chunkName } from "./node-space.ts";
-import type { ClientChannel, OperationContext } from "./operation.ts";
 import type { ChunkPlace } from "./object-version.ts";
+import type { ClientChannel, OperationContext } from "./operation.ts";
 import { Part } from "./part-pool.ts";
 
 /** What stripe it is. */
@@ -66,7 +66,12 @@ export class StripePut implements UploadOwner {
   #isClosed = false;
 
   /** Reserves room for every chunk; null when there is none. */
-  static begin(order: StripeOrder, channel: ClientChannel, context: OperationContext, owner: StripePutOwner): StripePut | null {
+  static begin(
+    order: StripeOrder,
+    channel: ClientChannel,
+    context: OperationContext,
+    owner: StripePutOwner,
+  ): StripePut | null {
     const { code, stripe, version, keyHash, bytes } = order;
     const requests = Array.from({ length: chunkCount(code) }, (_, index) => ({
       id: { keyHash, version, stripe, index },
@@ -77,8 +82,12 @@ export class StripePut implements UploadOwner {
   }
 
   constructor(
-    order: StripeOrder, requests: readonly { readonly id: WireChunkId; readonly bytes: number }[], nodes: readonly NodeIndex[],
-    channel: ClientChannel, context: OperationContext, owner: StripePutOwner,
+    order: StripeOrder,
+    requests: readonly { readonly id: WireChunkId; readonly bytes: number }[],
+    nodes: readonly NodeIndex[],
+    channel: ClientChannel,
+    context: OperationContext,
+    owner: StripePutOwner,
   ) {
     this.#order = order;
     this.stripe = order.stripe;
@@ -91,7 +100,19 @@ export class StripePut implements UploadOwner {
       const node = nodes[index] ?? nodes[0];
       if (node === undefined) throw new RangeError("a stripe has at least one chunk");
       context.pool.link(node).wake("serve"); // It starts while the client still sends.
-      return { index, id, bytes, node, attempt: 0, upload: null, received: 0, allowed: CREDIT_BYTES_INITIAL, movedAt, state: "pending", instance: null };
+      return {
+        index,
+        id,
+        bytes,
+        node,
+        attempt: 0,
+        upload: null,
+        received: 0,
+        allowed: CREDIT_BYTES_INITIAL,
+        movedAt,
+        state: "pending",
+        instance: null,
+      };
     });
     this.#tick();
   }
@@ -103,34 +124,68 @@ export class StripePut implements UploadOwner {
 
   /** Still true at the moment of the commit: chunks confirmed before may have been lost since. */
   isWhole(): boolean {
-    return this.places().filter((place) => place.instance !== null).length >= this.#order.code.dataChunks;
+    return (
+      this.places().filter((place) => place.instance !== null).length >= this.#order.code.dataChunks
+    );
   }
 
   /** Where its chunks lie. */
   places(): ChunkPlace[] {
-    return this.#chunks.map((chunk) => ({ node: chunk.node, instance: this.#isHeld(chunk) ? chunk.instance : null }));
+    return this.#chunks.map((chunk) => ({
+      node: chunk.node,
+      instance: this.#isHeld(chunk) ? chunk.instance : null,
+    }));
   }
 
   onChunk(message: MessageOf<"putChunk">): void {
     const chunk = this.#chunks[message.index];
-    if (chunk === undefined || chunk.state !== "pending" || chunk.attempt !== message.attempt || chunk.upload !== null) return;
-    if (message.bytes !== chunk.bytes) return this.#owner.onFailed("ICACHE_INVALID", `chunk ${message.index} should have ${chunk.bytes} bytes, not ${message.bytes}`);
+    if (
+      chunk === undefined ||
+      chunk.state !== "pending" ||
+      chunk.attempt !== message.attempt ||
+      chunk.upload !== null
+    )
+      return;
+    if (message.bytes !== chunk.bytes)
+      return this.#owner.onFailed(
+        "ICACHE_INVALID",
+        `chunk ${message.index} should have ${chunk.bytes} bytes, not ${message.bytes}`,
+      );
     const { digestLow, digestHigh } = message;
-    const order = { id: chunk.id, bytes: chunk.bytes, digestLow, digestHigh, purpose: "serve" } as const;
+    const order = {
+      id: chunk.id,
+      bytes: chunk.bytes,
+      digestLow,
+      digestHigh,
+      purpose: "serve",
+    } as const;
     const { pool } = this.#context;
     chunk.movedAt = this.#context.clock.now();
-    chunk.upload = new ChunkUpload(order, pool.link(chunk.node), this, (link) => pool.sendDrops(link));
+    chunk.upload = new ChunkUpload(order, pool.link(chunk.node), this, (link) =>
+      pool.sendDrops(link),
+    );
   }
 
   bodyPlace(message: MessageOf<"data">, bytes: number): Uint8Array | null {
     const chunk = this.#chunks[message.index];
-    if (chunk?.upload == null || chunk.attempt !== message.attempt || chunk.received !== message.offset) return null;
+    if (
+      chunk?.upload == null ||
+      chunk.attempt !== message.attempt ||
+      chunk.received !== message.offset
+    )
+      return null;
     return chunk.received + bytes > chunk.bytes ? null : this.#context.parts.take(bytes);
   }
 
   onData(message: MessageOf<"data">, body: Uint8Array | null): void {
     const chunk = this.#chunks[message.index];
-    if (body === null || chunk?.upload == null || chunk.attempt !== message.attempt || chunk.received !== message.offset) return;
+    if (
+      body === null ||
+      chunk?.upload == null ||
+      chunk.attempt !== message.attempt ||
+      chunk.received !== message.offset
+    )
+      return;
     chunk.received += body.length;
     chunk.movedAt = this.#context.clock.now();
     chunk.upload.feed(new Part(this.#context.parts, body, message.offset));
@@ -186,13 +241,19 @@ export class StripePut implements UploadOwner {
     if (!onSameNode) {
       const others = new Set(this.#chunks.map((other) => other.node));
       this.#release(chunk);
-      const [node] = this.#context.pool.reserve([{ id: chunk.id, bytes: chunk.bytes }], others) ?? [];
+      const [node] =
+        this.#context.pool.reserve([{ id: chunk.id, bytes: chunk.bytes }], others) ?? [];
       if (node === undefined) return this.#fail(chunk);
       chunk.node = node;
     }
     this.#context.counters.resends++;
     this.#context.pool.link(chunk.node).wake("serve");
-    this.#channel.send({ kind: "resend", stripe: this.stripe, index: chunk.index, attempt: chunk.attempt });
+    this.#channel.send({
+      kind: "resend",
+      stripe: this.stripe,
+      index: chunk.index,
+      attempt: chunk.attempt,
+    });
   }
 
   #fail(chunk: ChunkPut): void {
@@ -216,8 +277,16 @@ export class StripePut implements UploadOwner {
     const { clock, stragglerMs } = this.#context;
     if (stored >= enough) this.#quorumSince ??= clock.now();
     const isLate = this.#quorumSince !== null && clock.now() - this.#quorumSince >= stragglerMs;
-    if (stored === this.#chunks.length || (stored >= enough && (isLate || stored + failed === this.#chunks.length))) return this.#succeed();
-    if (this.#chunks.length - failed < enough) this.#owner.onFailed("ICACHE_UNREACHABLE", `only ${this.#chunks.length - failed} of ${this.#chunks.length} chunks of stripe ${this.stripe} found a function that takes them`);
+    if (
+      stored === this.#chunks.length ||
+      (stored >= enough && (isLate || stored + failed === this.#chunks.length))
+    )
+      return this.#succeed();
+    if (this.#chunks.length - failed < enough)
+      this.#owner.onFailed(
+        "ICACHE_UNREACHABLE",
+        `only ${this.#chunks.length - failed} of ${this.#chunks.length} chunks of stripe ${this.stripe} found a function that takes them`,
+      );
   }
 
   #succeed(): void {
@@ -242,7 +311,8 @@ export class StripePut implements UploadOwner {
       const now = clock.now();
       for (const chunk of this.#chunks) {
         // A chunk that waits for its client's bytes is not stalled by its node.
-        const isAtNode = chunk.upload !== null && (chunk.received === chunk.bytes || !chunk.upload.link.isAwake);
+        const isAtNode =
+          chunk.upload !== null && (chunk.received === chunk.bytes || !chunk.upload.link.isAwake);
         if (chunk.state !== "pending" || !isAtNode || now - chunk.movedAt < STALL_MS) continue;
         chunk.upload?.cancel();
         chunk.upload = null;
@@ -261,6 +331,10 @@ export class StripePut implements UploadOwner {
   #isHeld({ node, instance, id }: ChunkPut): boolean {
     const { primary } = this.#context.pool.link(node);
     const record = this.#context.pool.spaces[node]?.chunks.get(chunkName(id));
-    return instance !== null && record?.instance === instance && (primary === null || primary === instance);
+    return (
+      instance !== null &&
+      record?.instance === instance &&
+      (primary === null || primary === instance)
+    );
   }
 }

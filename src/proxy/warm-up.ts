@@ -41,7 +41,8 @@ export class WarmUp {
     for (const link of links) {
       if (budget === 0) return;
       const isDue = now - link.lastActivityAt >= this.#intervalMs;
-      if (!isDue || link.state.kind !== "asleep" || !(spaces[link.node]?.holdsChunks ?? false)) continue;
+      if (!isDue || link.state.kind !== "asleep" || !(spaces[link.node]?.holdsChunks ?? false))
+        continue;
       budget--;
       link.wake("warm-up");
     }
