@@ -66,7 +66,8 @@ export function findAmbientUses(source: Source): string[] {
       const port = bannedModules[node.moduleSpecifier.text];
       const isTypeOnly = node.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword;
       const isDoor = doorShells[source.path] === node.moduleSpecifier.text;
-      if (port !== undefined && !isTypeOnly && !isDoor) report(node, node.moduleSpecifier.text, port);
+      if (port !== undefined && !isTypeOnly && !isDoor)
+        report(node, node.moduleSpecifier.text, port);
     }
     const use = nameOfUse(node);
     if (use === undefined || ownNames.has(use.split(".")[0] ?? "")) return;
