@@ -46,7 +46,5 @@ export const instanceId = (value: string): InstanceId => value as InstanceId;
 export const version = (value: number): Version => value as Version;
 /** Brands a generation, cut to 32 bits. */
 export const generation = (value: number): Generation => (value >>> 0) as Generation;
-/** Brands a term, cut to 32 bits. */
-export const term = (value: number): Term => (value >>> 0) as Term;
 /** Brands an invocation number, cut to 32 bits. */
 export const invocationId = (value: number): InvocationId => (value >>> 0) as InvocationId;

@@ -60,7 +60,8 @@ export class Pool {
     for (;;) {
       const nodes = choosePlaces(this.#candidates(bytes, except), chunks.length, this.#random);
       if (nodes !== null) {
-        chunks.forEach((chunk, i) => this.spaces[nodes[i] ?? 0]?.reserve(chunk.id, chunk.bytes));
+        for (const [i, { id, bytes: chunkBytes }] of chunks.entries())
+          this.spaces[nodes[i] ?? 0]?.reserve(id, chunkBytes);
         return nodes;
       }
       if (!(this.#table?.evictOne() ?? false)) return null;

@@ -169,7 +169,8 @@ export class StripePut implements UploadOwner {
   bodyPlace(message: MessageOf<"data">, bytes: number): Uint8Array | null {
     const chunk = this.#chunks[message.index];
     if (
-      chunk?.upload == null ||
+      chunk === undefined ||
+      chunk.upload === null ||
       chunk.attempt !== message.attempt ||
       chunk.received !== message.offset
     )
@@ -181,7 +182,8 @@ export class StripePut implements UploadOwner {
     const chunk = this.#chunks[message.index];
     if (
       body === null ||
-      chunk?.upload == null ||
+      chunk === undefined ||
+      chunk.upload === null ||
       chunk.attempt !== message.attempt ||
       chunk.received !== message.offset
     )
