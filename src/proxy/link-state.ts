@@ -119,3 +119,5 @@ export const BACKOFF_MS_MAX = 5_000;
 export const SEARCH_HOLD_MS = 15_000;
 /** After a BYE handshake whose Invoke will never report, the instance has certainly returned by then. */
 export const LEAVE_MARGIN_MS = 1_500;
+/** How long a proxy with an earlier state waits before its first Invoke: the functions of the one before return within a second of its death. */
+export const TAKEOVER_WAIT_MS = 1_500;

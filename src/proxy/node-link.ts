@@ -140,6 +140,13 @@ export class NodeLink {
     this.#running.delete(channel);
   }
 
+  /** Invokes nothing before this time: what an earlier proxy invoked may still be running. Only before anything else. */
+  holdBack(until: number): void {
+    assert(this.#state.kind === "asleep", "a link is held back before its first use");
+    this.#state = { kind: "backoff", attempts: 0, until };
+    this.#armTick(this.#context.clock.now());
+  }
+
   /** Invokes the node if it is asleep, to keep it or to see whether it lives. */
   wake(purpose: Purpose): void {
     this.#want(purpose);

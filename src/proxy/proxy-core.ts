@@ -37,6 +37,7 @@ import { ClientSession, type ClientSessionContext } from "./client-session.ts";
 import { createCounters } from "./counters.ts";
 import { FunctionSession, type FunctionSessionContext } from "./function-session.ts";
 import { HedgeBudget, TransferLatency } from "./latency.ts";
+import { TAKEOVER_WAIT_MS } from "./link-state.ts";
 import { type LinkContext, NodeLink } from "./node-link.ts";
 import { chunkName, NodeSpace } from "./node-space.ts";
 import { ObjectTable } from "./object-table.ts";
@@ -85,6 +86,8 @@ export interface ProxyPorts {
 
 /** How often some of the table is searched for what has expired. */
 const SWEEP_MS = 1_000;
+/** How often nodes that have not said hello are woken once more while somebody waits for all of them. */
+const GREET_AGAIN_MS = 250;
 
 /** One proxy over one pool. */
 export class ProxyCore {
@@ -108,6 +111,7 @@ export class ProxyCore {
   #nextInvocation = 1;
   #sweepTimer: Timer | null = null;
   #onGreeted: (() => void)[] = [];
+  #greetTimer: Timer | null = null;
 
   constructor(options: ProxyCoreOptions) {
     this.#options = options;
@@ -134,6 +138,9 @@ export class ProxyCore {
     );
     this.#pool = new Pool(this.#spaces, links, ports.random);
     this.#pool.attach(this.#table);
+    // Without an earlier PUT there is nothing to lose.
+    if (this.#loaded.nextVersion > 1)
+      for (const link of links) link.holdBack(this.#startedAt + TAKEOVER_WAIT_MS);
     this.#clientContext = this.#makeClientContext();
     this.#functionContext = {
       clock,
@@ -175,15 +182,14 @@ export class ProxyCore {
     this.#functions.add(session);
   }
 
-  /** Wakes every node that was not heard of yet; `done` is called when all have said hello. */
+  /** Wakes every node that was not heard of yet, again and again; `done` is called when all have said hello. */
   greetAll(done: () => void): void {
-    const missing = this.#pool.links.filter((link) => !link.hasGreeted);
-    if (missing.length === 0) {
+    if (this.#pool.links.every((link) => link.hasGreeted)) {
       this.#options.ports.clock.setTimer(0, done);
       return;
     }
     this.#onGreeted.push(done);
-    for (const link of missing) link.wake("warm-up");
+    if (this.#greetTimer === null) this.#greet();
   }
 
   status(): ProxyStatus {
@@ -237,6 +243,7 @@ export class ProxyCore {
   stop(reason: string): void {
     this.#warmUp.stop();
     this.#sweepTimer?.cancel();
+    this.#greetTimer?.cancel();
     for (const client of [...this.#clients]) client.connection.close(reason);
     for (const { connection } of [...this.#functions]) connection.close(reason);
     for (const link of this.#pool.links) link.stop();
@@ -292,8 +299,16 @@ export class ProxyCore {
     };
   }
 
+  /** A link that is held back, or was refused by the platform, is asleep again later. */
+  #greet(): void {
+    for (const link of this.#pool.links) if (!link.hasGreeted) link.wake("warm-up");
+    this.#greetTimer = this.#options.ports.clock.setTimer(GREET_AGAIN_MS, () => this.#greet());
+  }
+
   #noteGreeting(): void {
     if (this.#onGreeted.length === 0 || this.#pool.links.some((link) => !link.hasGreeted)) return;
+    this.#greetTimer?.cancel();
+    this.#greetTimer = null;
     const waiting = this.#onGreeted;
     this.#onGreeted = [];
     for (const done of waiting) done();

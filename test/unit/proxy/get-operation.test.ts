@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { UNREACHABLE_MS_MAX } from "../../../src/runtime/session.ts";
 import { all, bodyOf, chunkOf, decoded, first } from "./client.ts";
 import { dropAll, get, isDecoded, isOver, nodesWithChunk, put, stored } from "./steps.ts";
 import { World } from "./world.ts";
@@ -140,4 +141,17 @@ test("restart: an object outside a pool made smaller does not come back with a l
   const { world } = stored();
   new World({ image: world.image, nodes: 3 });
   assert.equal(world.image.objects.size, 0);
+});
+
+test("restart: nothing is invoked before what the last proxy had invoked must have returned; all are greeted after", () => {
+  const { world } = stored();
+  const next = new World({ image: world.image });
+  let areGreeted = false;
+  next.proxy.greetAll(() => {
+    areGreeted = true;
+  });
+  next.clock.advance(UNREACHABLE_MS_MAX + 100);
+  assert.equal(next.invokes, 0);
+  next.clock.until(() => areGreeted);
+  assert.ok(next.invokes >= 8);
 });
