@@ -45,26 +45,25 @@ function contentsOf(instance: Instance): Set<string> {
 }
 
 /**
- * An object is being made current: each stripe is stored on enough distinct nodes, and what the table says is stored on
- * an instance that lives is there. `chunksShortMax`: how many of d+p may be missing; d must always be there.
+ * A version is being written down: each stripe has at least `chunksMin` chunks, all on distinct nodes, and what the
+ * table says is stored on an instance that lives is there.
  */
 export function judgeCommit(
   object: StoredObject,
   instances: readonly Instance[],
-  isCalm: boolean,
+  chunksMin: number,
 ): string[] {
   const faults: string[] = [];
-  const { key, version, dataChunks, parityChunks, stripeCount } = object;
-  const quorum = isCalm && parityChunks > 0 ? dataChunks + 1 : dataChunks;
+  const { key, version, stripeCount } = object;
   const chunks = chunksOf(object);
   for (let stripe = 0; stripe < stripeCount; stripe++) {
     const stored = chunks.filter((chunk) => chunk.stripe === stripe && chunk.instance !== "");
     const nodes = new Set(stored.map(({ node }) => node));
     if (nodes.size !== stored.length)
       faults.push(`two chunks of stripe ${stripe} of ${key} version ${version} on one node`);
-    if (stored.length < quorum)
+    if (stored.length < chunksMin)
       faults.push(
-        `stripe ${stripe} of ${key} version ${version} has ${stored.length} chunks, and ${quorum} are promised`,
+        `stripe ${stripe} of ${key} version ${version} has ${stored.length} chunks, and ${chunksMin} are promised`,
       );
   }
   return [...faults, ...judgePlaces([object], instances, "at its commit")];

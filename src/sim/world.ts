@@ -3,6 +3,7 @@
 // but the machines, the network and the provider.
 
 import { keyHash } from "../checksum/chunk-digest.ts";
+import { quorum } from "../core/code.ts";
 import { ClockEviction } from "../core/eviction.ts";
 import { nodeKey } from "../core/invocation.ts";
 import { Ledger } from "../core/ledger.ts";
@@ -276,12 +277,11 @@ class World implements FaultTargets {
       commit: (changes) => {
         for (const change of changes) {
           if (change.kind !== "put") continue;
-          // A repair writes the version again, and then what is missing may be more than at first.
-          const isNew =
-            this.#image.objects.get(change.object.key)?.version !== change.object.version;
-          this.#judge(
-            judgeCommit(change.object, this.provider.instances, this.#scenario.isCalm && isNew),
-          );
+          // A repair writes the version down again, and more may have been lost in the meantime.
+          const { object } = change;
+          const isNew = this.#image.objects.get(object.key)?.version !== object.version;
+          const promised = this.#scenario.isCalm ? quorum(object) : object.dataChunks;
+          this.#judge(judgeCommit(object, this.provider.instances, isNew ? promised : 0));
         }
         table.commit(changes);
       },
