@@ -1,0 +1,134 @@
+// Clients that put, get and delete objects under a history check, each over a connection of its own, until they are
+// told to stop. It compares every byte that comes and counts everything that happens; it kills nothing.
+
+import type { Cache } from "../../../src/entry/library.ts";
+import { CacheError, connect } from "../../../src/entry/library.ts";
+import { makeBytes } from "./bytes.ts";
+import type { History } from "./history.ts";
+
+/** What the clients do. */
+export interface LoadPlan {
+  readonly url: string;
+  readonly clients: number;
+  readonly keys: number;
+  readonly bytesMin: number;
+  readonly bytesMax: number;
+  /** Errors of calls that are part of the plan, such as those while the proxy is away. Default: none. */
+  readonly isExpected?: (error: CacheError) => boolean;
+}
+
+/** What came of it. */
+export interface LoadCounts {
+  puts: number;
+  gets: number;
+  hits: number;
+  deletes: number;
+  readonly misses: Record<"absent" | "expired" | "lost" | "unreachable", number>;
+  expectedErrors: number;
+  bytes: number;
+  /** The slowest call, in milliseconds. */
+  slowestMs: number;
+  readonly errors: string[];
+}
+
+/** A running load. */
+export interface Load {
+  readonly counts: LoadCounts;
+  /** Resolves when the calls under way have ended. */
+  stop(): Promise<void>;
+}
+
+const PAUSE_AFTER_ERROR_MS = 50;
+/** A body is found again by its first bytes, where its number stands. */
+const MARK_BYTES = 4;
+
+/** Starts the clients. */
+export function startLoad(plan: LoadPlan, history: History): Load {
+  const counts: LoadCounts = {
+    ...{ puts: 0, gets: 0, hits: 0, deletes: 0 },
+    misses: { absent: 0, expired: 0, lost: 0, unreachable: 0 },
+    ...{ expectedErrors: 0, bytes: 0, slowestMs: 0, errors: [] },
+  };
+  let isStopping = false;
+  let nextBody = 1;
+  const running = Array.from({ length: plan.clients }, () => client());
+  return {
+    counts,
+    stop: async () => {
+      isStopping = true;
+      await Promise.all(running);
+    },
+  };
+
+  async function client(): Promise<void> {
+    const cache = connect({ url: plan.url });
+    while (!isStopping) {
+      const key = `key ${Math.floor(Math.random() * plan.keys)}`;
+      const startedAt = performance.now();
+      try {
+        const dice = Math.random();
+        if (dice < 0.35) await put(cache, key);
+        else if (dice < 0.4) await remove(cache, key);
+        else await get(cache, key);
+      } catch (error) {
+        const isExpected = error instanceof CacheError && plan.isExpected?.(error) === true;
+        if (isExpected) counts.expectedErrors++;
+        else counts.errors.push(describe(error));
+        await new Promise((done) => setTimeout(done, PAUSE_AFTER_ERROR_MS));
+      }
+      counts.slowestMs = Math.max(counts.slowestMs, performance.now() - startedAt);
+    }
+    await cache.close();
+  }
+
+  async function put(cache: Cache, key: string): Promise<void> {
+    const body = nextBody++;
+    const bytes = makeMarked(body, lengthOf(body, plan));
+    const write = history.beginWrite(key, body);
+    await cache.put(key, bytes);
+    history.endWrite(write);
+    counts.puts++;
+    counts.bytes += bytes.length;
+  }
+
+  async function remove(cache: Cache, key: string): Promise<void> {
+    const write = history.beginWrite(key, null);
+    await cache.delete(key);
+    history.endWrite(write);
+    counts.deletes++;
+  }
+
+  async function get(cache: Cache, key: string): Promise<void> {
+    const beganAt = performance.now();
+    const read = await cache.get(key);
+    counts.gets++;
+    if (read.kind === "miss") {
+      counts.misses[read.reason]++;
+      return;
+    }
+    counts.hits++;
+    counts.bytes += read.bytes.length;
+    const came = Buffer.from(read.bytes.buffer, read.bytes.byteOffset, read.bytes.length);
+    const body = came.length < MARK_BYTES ? 0 : came.readUInt32BE(0);
+    if (!came.equals(makeMarked(body, lengthOf(body, plan))))
+      history.fault(`${key}: ${came.length} bytes came that nobody put (mark ${body})`);
+    history.hit(key, body, beganAt);
+  }
+}
+
+/** Follows from the body's number, so that a GET knows what to expect. */
+function lengthOf(body: number, plan: LoadPlan): number {
+  const spread = plan.bytesMax - plan.bytesMin + 1;
+  return plan.bytesMin + Math.floor(((body * 0.618_033_988_7) % 1) * spread);
+}
+
+function makeMarked(body: number, bytes: number): Buffer {
+  const made = makeBytes(body, bytes);
+  made.writeUInt32BE(body, 0);
+  return made;
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof CacheError)) return String(error);
+  return `${error.code}: ${error.message}`;
+}
