@@ -9,7 +9,13 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { type InstanceId, instanceId, invocationId } from "../src/core/ids.ts";
-import type { LinkEvent, LinkFacts, LinkState, LinkStep } from "../src/proxy/link-state.ts";
+import type {
+  HeldInstance,
+  LinkEvent,
+  LinkFacts,
+  LinkState,
+  LinkStep,
+} from "../src/proxy/link-state.ts";
 import { LINK_TABLE, stepLink, tickAt } from "../src/proxy/link-table.ts";
 
 /** Where the page stands. */
@@ -18,8 +24,13 @@ export const LINK_PAGE = resolve(import.meta.dirname, "../docs/protocol/link.md"
 const NOW = 1_000_000;
 const primary = instanceId("aa".repeat(16));
 const stranger = instanceId("bb".repeat(16));
+const other = instanceId("cc".repeat(16));
 const one = invocationId(1);
 const two = invocationId(2);
+const held: readonly HeldInstance[] = [
+  { invocation: one, instance: stranger, call: "open" },
+  { invocation: invocationId(3), instance: instanceId("dd".repeat(16)), call: "open" },
+];
 
 /** Every state kind, in every shape that some cell tells apart. */
 const STATES: { readonly [K in LinkState["kind"]]: readonly Extract<LinkState, { kind: K }>[] } = {
@@ -32,15 +43,16 @@ const STATES: { readonly [K in LinkState["kind"]]: readonly Extract<LinkState, {
     { kind: "waking", invocation: one, attempts: 1 },
     { kind: "waking", invocation: one, attempts: 4 },
   ],
-  searching: [1, 2].flatMap((tries) => [
-    {
-      kind: "searching",
-      invocation: two,
-      held: { invocation: one, instance: stranger, call: "open" },
-      tries,
-    },
-    { kind: "searching", invocation: two, held: null, tries },
-  ]),
+  searching: [1, 2].flatMap((tries) =>
+    [0, 1, 2]
+      .filter((count) => count <= tries)
+      .map((count) => ({
+        kind: "searching",
+        invocation: two,
+        held: held.slice(0, count),
+        tries,
+      })),
+  ),
   awake: [
     { kind: "awake", invocation: one, instance: primary, call: "open" },
     { kind: "awake", invocation: one, instance: primary, call: "unknown" },
@@ -71,7 +83,7 @@ The tables are generated from \`src/proxy/link-table.ts\` by \`node tools/node t
 
 **The life of the Invoke call decides what is believed; a ping never does.** An event that names an invocation of which the state does not speak changes nothing: it is dropped before the table. Three outcomes matter of a call: it *returned* or *crashed* (the provider says so), it was *not started* (the provider says so), or its fate is *unknown* (everything else). After *unknown* there is no new invocation before the one in doubt has certainly ended: another might start a second instance of a living one.
 
-*Lost* needs proof: the crash of the very instance, or a primary that did not answer while ${"`SEARCH_TRIES_MAX`"} further invocations, made while strangers were held awake, were answered by others.
+*Lost* needs proof: the crash of the very instance, or a primary that did not answer while ${"`SEARCH_TRIES_MAX`"} further invocations were answered by others, and all the strangers met were held awake together, so that none of them can have answered twice. A search that ends otherwise proves nothing: a stranger serves for that invocation without becoming the primary, and the next wake looks for the same one again ([decision 0010](../decisions/0010-a-stranger-may-serve-without-being-adopted.md)).
 
 ## What can come of an event
 
@@ -109,7 +121,7 @@ function eventsFor(state: LinkState, kind: LinkEvent["kind"]): LinkEvent[] {
   const invocations = state.kind === "searching" ? [two, one] : [one];
   return invocations.flatMap((invocation): LinkEvent[] => {
     if (kind === "hello")
-      return [primary, stranger].map((instance) => ({ kind, invocation, instance }));
+      return [primary, stranger, other].map((instance) => ({ kind, invocation, instance }));
     return kind === "notStarted"
       ? [{ kind, invocation, retryAfterMs: null }]
       : [{ kind, invocation }];
@@ -125,6 +137,7 @@ function allFacts(): LinkFacts[] {
           now: NOW,
           primary: of,
           isPrimaryWorthFinding,
+          chunksOf: () => 0,
           isWanted,
           nextInvocation: invocationId(9),
           jitter: 1,
@@ -138,9 +151,10 @@ function describe(before: LinkState, { state, effects }: LinkStep): string {
   const isSame = JSON.stringify(before) === JSON.stringify(state);
   if (isSame && effects.length === 0) return "—";
   const call = "call" in state && state.call === "unknown" ? " (its outcome unknown)" : "";
-  const names = effects.map((effect) =>
+  const all = effects.map((effect) =>
     effect.kind === "hold" && effect.forMs === 0 ? "release" : effect.kind,
   );
+  const names = all.filter((name, at) => name !== all[at - 1]); // One release or two: it is told once.
   return `**${state.kind}**${call}${names.length === 0 ? "" : `: ${names.join(", ")}`}`;
 }
 

@@ -1,6 +1,7 @@
 // One transfer of a chunk from a function, shared by all GETs that want it at the time. Parts are passed on as
 // they come; the fastest reader sets the pace, and a slower one keeps parts alive, never others waiting.
 
+import type { InstanceId } from "../core/ids.ts";
 import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { Clock } from "../core/ports.ts";
 import type { Message, MessageOf, WireChunkId } from "../wire/messages.ts";
@@ -16,8 +17,10 @@ export interface FetchReader {
   onPart(part: Part): void;
   /** All parts were passed on. */
   onFetched(): void;
-  /** `missing`: the instance is proven not to have it. */
-  onFetchFailed(reason: "missing" | "unreachable"): void;
+  /** The node is later than a wake takes. */
+  onFetchLate(): void;
+  /** `missing`: the instance `answeredBy` has said that it does not have it. */
+  onFetchFailed(reason: "missing" | "unreachable", answeredBy: InstanceId | null): void;
 }
 
 /** What a fetch needs of the proxy. */
@@ -131,6 +134,10 @@ export class ChunkFetch implements Exchange {
     this.#fail(reason === "lost" ? "missing" : "unreachable");
   }
 
+  onLate(): void {
+    for (const reader of [...this.#readers]) reader.onFetchLate();
+  }
+
   #onFound(found: MessageOf<"chunkFound">): void {
     if (found.bytes !== this.bytes) return this.#fail("missing"); // Not the chunk the table speaks of.
     const isFirst = this.#found === null;
@@ -166,10 +173,11 @@ export class ChunkFetch implements Exchange {
   }
 
   #fail(reason: "missing" | "unreachable"): void {
+    const answeredBy = this.#link.awakeInstance;
     if (this.#channel !== null) this.#link.finish(this.#channel);
     const readers = [...this.#readers];
     this.#end(null);
-    for (const reader of readers) reader.onFetchFailed(reason);
+    for (const reader of readers) reader.onFetchFailed(reason, answeredBy);
   }
 
   #end(completedMs: number | null): void {

@@ -17,6 +17,8 @@ export interface Exchange {
   /** Where the body of a data frame goes; see ConnectionHandler. */
   bodyPlace(message: Message, bytes: number): Uint8Array | null;
   onMessage(message: Message, body: Uint8Array | null): void;
+  /** It waits, and will for longer than a wake takes: the primary is looked for, or a wake has failed. */
+  onLate?(): void;
   /** Called at most once per opening, and never after `close` of the link for it. */
   onEnd(reason: ExchangeEnd): void;
 }

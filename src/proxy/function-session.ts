@@ -2,7 +2,7 @@
 // of another term or invocation. It knows no states; it hands what is proven and current to the node's link.
 
 import { type InstanceId, type InvocationId, instanceId, invocationId } from "../core/ids.ts";
-import { helloProofText, nodeKey, toHex, welcomeProofText } from "../core/invocation.ts";
+import { helloProofText, toHex, welcomeProofText } from "../core/invocation.ts";
 import type { Clock, Crypto, Timer } from "../core/ports.ts";
 import type { Connection, ConnectionHandler, Envelope } from "../wire/connection.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
@@ -16,11 +16,11 @@ const PROOF_MS_MAX = 10_000;
 export interface FunctionSessionContext {
   readonly clock: Clock;
   readonly crypto: Crypto;
-  readonly secret: Uint8Array;
-  readonly pool: string;
   readonly term: number;
   readonly generation: number;
   readonly counters: ProxyCounters;
+  /** The key of a node there is. */
+  keyOf(node: number): Uint8Array;
   /** Null when there is no such node. */
   linkOf(node: number): NodeLink | null;
   onClosed(session: FunctionSession): void;
@@ -92,7 +92,7 @@ export class FunctionSession implements ConnectionHandler {
   }
 
   #onHello(envelope: Envelope, hello: MessageOf<"functionHello">): void {
-    const { crypto, secret, pool, term, generation, counters } = this.#context;
+    const { crypto, term, generation, counters } = this.#context;
     const link = this.#context.linkOf(hello.node);
     if (link === null || (this.#link !== null && this.#link !== link))
       return this.#refuse("no such node");
@@ -100,7 +100,7 @@ export class FunctionSession implements ConnectionHandler {
       counters.staleFrames++; // A hello that lay in a frozen machine; a newer one follows.
       return;
     }
-    const key = nodeKey(crypto, secret, pool, hello.node);
+    const key = this.#context.keyOf(hello.node);
     const numbers = {
       node: hello.node,
       term,

@@ -9,7 +9,7 @@ import type { InstanceId, InvocationId } from "../core/ids.ts";
 /** Whether the outcome of the Invoke call is still to come, or will never be known. */
 export type CallFate = "open" | "unknown";
 
-/** A fresh instance that answered a wake in the primary's place and is kept awake while we look for the primary. */
+/** An instance that answered a wake in the primary's place and is kept awake, so that a further invocation reaches another. */
 export interface HeldInstance {
   readonly invocation: InvocationId;
   readonly instance: InstanceId;
@@ -24,14 +24,14 @@ export type LinkState =
   | { readonly kind: "backoff"; readonly attempts: number; readonly until: number }
   /** Invoked, and not yet heard of. */
   | { readonly kind: "waking"; readonly invocation: InvocationId; readonly attempts: number }
-  /** Somebody else answered; invoked once more to see whether the primary lives. */
+  /** Somebody else answered; invoked once more to see whether the primary lives. All that were met and still wait are `held`. */
   | {
       readonly kind: "searching";
       readonly invocation: InvocationId;
-      readonly held: HeldInstance | null;
+      readonly held: readonly HeldInstance[];
       readonly tries: number;
     }
-  /** The instance has said hello and takes requests. */
+  /** The instance has said hello and takes requests. It need not be the primary: see `settle` of the table. */
   | {
       readonly kind: "awake";
       readonly invocation: InvocationId;
@@ -93,6 +93,8 @@ export interface LinkFacts {
   readonly primary: InstanceId | null;
   /** True while the primary holds chunks that somebody may read. */
   readonly isPrimaryWorthFinding: boolean;
+  /** How many chunks that somebody may read an instance holds. */
+  chunksOf(instance: InstanceId): number;
   /** True while exchanges wait. */
   readonly isWanted: boolean;
   /** The number the next Invoke will have. */
@@ -109,7 +111,7 @@ export interface LinkStep {
 
 /** After this many wakes in a row without an answer the waiting exchanges are given up. */
 export const WAKE_ATTEMPTS_MAX = 4;
-/** How many further invocations look for a primary that did not answer. */
+/** How many further invocations look for a primary that did not answer; as many strangers may be held. */
 export const SEARCH_TRIES_MAX = 2;
 /** First back-off; doubles with each attempt. */
 export const BACKOFF_MS_MIN = 50;

@@ -3,7 +3,14 @@
 
 import type { InstanceId, InvocationId } from "../core/ids.ts";
 import { DETACHED_MARGIN_MS, FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
-import type { LinkEffect, LinkEvent, LinkFacts, LinkState, LinkStep } from "./link-state.ts";
+import type {
+  HeldInstance,
+  LinkEffect,
+  LinkEvent,
+  LinkFacts,
+  LinkState,
+  LinkStep,
+} from "./link-state.ts";
 import {
   BACKOFF_MS_MAX,
   BACKOFF_MS_MIN,
@@ -67,63 +74,103 @@ function greet(event: EventOf<"hello">, call: "open" | "unknown", facts: LinkFac
   if (instance === facts.primary) return go(awake);
   if (facts.primary === null || !facts.isPrimaryWorthFinding)
     return go(awake, { kind: "adopt", instance });
-  const next = facts.nextInvocation;
-  return go(
-    { kind: "searching", invocation: next, held: { invocation, instance, call }, tries: 1 },
-    { kind: "hold", invocation, forMs: SEARCH_HOLD_MS },
-    { kind: "invoke", invocation: next },
-  );
+  return search([{ invocation, instance, call }], 1, facts);
 }
+
+/** Holds the last one met beside the others, and invokes once more. */
+function search(held: readonly HeldInstance[], tries: number, facts: LinkFacts): LinkStep {
+  const last = held.at(-1);
+  const hold: LinkEffect[] =
+    last === undefined
+      ? []
+      : [{ kind: "hold", invocation: last.invocation, forMs: SEARCH_HOLD_MS }];
+  const invocation = facts.nextInvocation;
+  return go({ kind: "searching", invocation, held, tries }, ...hold, {
+    kind: "invoke",
+    invocation,
+  });
+}
+
+const release = (held: readonly HeldInstance[]): LinkEffect[] =>
+  held.map(({ invocation }) => ({ kind: "hold", invocation, forMs: 0 }));
 
 /** A further invocation found an instance: the primary, or one more stranger. */
 function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: LinkFacts): LinkStep {
-  if (event.invocation !== state.invocation) return stay(state); // The held one has dialled again.
+  if (event.invocation !== state.invocation) return stay(state); // A held one has dialled again.
   const { invocation, instance } = event;
-  const release: LinkEffect[] =
-    state.held === null ? [] : [{ kind: "hold", invocation: state.held.invocation, forMs: 0 }];
-  const awake: LinkState = { kind: "awake", invocation, instance, call: "open" };
-  if (instance === facts.primary) return go(awake, ...release);
-  if (state.tries < SEARCH_TRIES_MAX) {
-    const next = facts.nextInvocation;
-    return go(
-      {
-        kind: "searching",
-        invocation: next,
-        held: { invocation, instance, call: "open" },
-        tries: state.tries + 1,
-      },
-      { kind: "hold", invocation, forMs: SEARCH_HOLD_MS },
-      ...release,
-      { kind: "invoke", invocation: next },
-    );
-  }
-  const lost: LinkEffect[] =
-    facts.primary === null ? [] : [{ kind: "lost", instance: facts.primary }];
-  return go(awake, ...release, ...lost, { kind: "adopt", instance });
+  // One that answers twice was no longer held, only the news of its return is late: it counts once.
+  const held = state.held.filter((each) => each.instance !== instance);
+  const met: readonly HeldInstance[] = [...held, { invocation, instance, call: "open" }];
+  const primary = met.find((each) => each.instance === facts.primary);
+  if (primary !== undefined) return go({ kind: "awake", ...primary }, ...release(held));
+  const isSought = facts.primary !== null && facts.isPrimaryWorthFinding;
+  if (isSought && state.tries < SEARCH_TRIES_MAX) return search(met, state.tries + 1, facts);
+  const chosen = richest(met, facts);
+  const awake: LinkState = { kind: "awake", ...chosen };
+  if (facts.primary === null || !isSought)
+    return go(awake, ...release(held), { kind: "adopt", instance: chosen.instance });
+  // Proof is that many distinct instances awake at once, none of them the primary. One that left may have answered twice.
+  if (held.length < SEARCH_TRIES_MAX) return go(awake, ...release(held));
+  return go(
+    awake,
+    ...release(held),
+    { kind: "lost", instance: facts.primary },
+    { kind: "adopt", instance: chosen.instance },
+  );
 }
 
-/** The search could not be finished. Nothing is proven: serve with the stranger, and forget nothing. */
+/** The one that holds most; of equals the one met last. It may have served before, when a search could not be finished. */
+function richest(met: readonly HeldInstance[], facts: LinkFacts): HeldInstance {
+  return met.reduce((best, each) =>
+    facts.chunksOf(each.instance) >= facts.chunksOf(best.instance) ? each : best,
+  );
+}
+
+/**
+ * A call of the search has ended. If it is the one that looked, nothing is proven: a stranger serves for this invocation
+ * and is not adopted, so that the next wake looks for the same primary again.
+ */
 function settle(
   state: StateOf<"searching">,
   event: EventOf<"returned" | "crashed" | "notStarted" | "unknown">,
   facts: LinkFacts,
 ): LinkStep {
-  if (event.invocation !== state.invocation) return go({ ...state, held: null });
+  if (event.invocation !== state.invocation) return heldEnded(state, event);
   const { held } = state;
-  if (event.kind === "unknown") {
-    // Perhaps the primary is at work: as after any unknown fate, nothing is invoked before it must have ended.
-    const release: LinkEffect[] =
-      held === null ? [] : [{ kind: "hold", invocation: held.invocation, forMs: 0 }];
-    return detach(facts, state.invocation, ...release, { kind: "giveUp" });
-  }
-  if (held === null)
+  // Perhaps the primary is at work: as after any unknown fate, nothing is invoked before it must have ended.
+  if (event.kind === "unknown")
+    return detach(facts, state.invocation, ...release(held), { kind: "giveUp" });
+  if (held.length === 0)
     return backOff(facts, 1, event.kind === "notStarted" ? event.retryAfterMs : null);
-  return go(
-    { kind: "awake", ...held },
-    { kind: "hold", invocation: held.invocation, forMs: 0 },
-    { kind: "adopt", instance: held.instance },
-  );
+  return go({ kind: "awake", ...richest(held, facts) }, ...release(held));
 }
+
+/** The call of one that is held has ended; the search goes on. */
+function heldEnded(
+  state: StateOf<"searching">,
+  event: EventOf<"returned" | "crashed" | "notStarted" | "unknown">,
+): LinkStep {
+  if (event.kind === "notStarted" || event.kind === "unknown") {
+    // It spoke, so it did start: it is still there, and how it ends nobody will say.
+    return go({
+      ...state,
+      held: state.held.map((each) =>
+        each.invocation === event.invocation ? { ...each, call: "unknown" } : each,
+      ),
+    });
+  }
+  const ended = state.held.find((each) => each.invocation === event.invocation);
+  const lost: LinkEffect[] =
+    event.kind === "crashed" && ended !== undefined
+      ? [{ kind: "lost", instance: ended.instance }]
+      : [];
+  return go(without(state, event.invocation), ...lost);
+}
+
+const without = (state: StateOf<"searching">, invocation: InvocationId): LinkState => ({
+  ...state,
+  held: state.held.filter((each) => each.invocation !== invocation),
+});
 
 const lostAnd = (instance: InstanceId, facts: LinkFacts): LinkStep =>
   rest(facts, { kind: "interrupt" }, { kind: "lost", instance });
@@ -171,12 +218,10 @@ export const LINK_TABLE: Table = {
     need: stay,
     hello: found,
     bye: (state, event) =>
-      go(event.invocation === state.invocation ? state : { ...state, held: null }, {
-        kind: "byeOk",
-        invocation: event.invocation,
-      }),
-    disconnected: (state, event) =>
-      event.invocation === state.invocation ? stay(state) : go({ ...state, held: null }),
+      event.invocation === state.invocation
+        ? stay(state)
+        : go(without(state, event.invocation), { kind: "byeOk", invocation: event.invocation }),
+    disconnected: (state, event) => go(without(state, event.invocation)),
     returned: settle,
     crashed: settle,
     notStarted: settle,
@@ -249,7 +294,8 @@ export const LINK_TABLE: Table = {
 /** Whether the state speaks of this invocation. */
 export function concerns(state: LinkState, invocation: InvocationId): boolean {
   if (state.kind === "asleep" || state.kind === "backoff") return false;
-  if (state.kind === "searching" && state.held?.invocation === invocation) return true;
+  if (state.kind === "searching" && state.held.some((each) => each.invocation === invocation))
+    return true;
   return state.invocation === invocation;
 }
 

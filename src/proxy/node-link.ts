@@ -26,8 +26,12 @@ export interface LinkContext {
   ): void;
   /** An invocation has ended and is to be paid for. */
   bill(purpose: Purpose, outcome: InvokeOutcome, elapsedMs: number): void;
-  /** Whether the primary holds chunks somebody may read. */
-  isWorthFinding(node: NodeIndex): boolean;
+  /** How many chunks that somebody may read an instance of the node holds. */
+  chunksOf(node: NodeIndex, instance: InstanceId): number;
+  /** The instance of the node that holds most; null when none holds any. */
+  richestOf(node: NodeIndex): InstanceId | null;
+  /** An instance has said hello, whether it will serve or not. */
+  onSeen(node: NodeIndex, instance: InstanceId): void;
   onAwake(link: NodeLink, hello: MessageOf<"functionHello">): void;
   onInventory(link: NodeLink, page: MessageOf<"inventory">): void;
   onLost(link: NodeLink, instance: InstanceId): void;
@@ -48,6 +52,8 @@ interface Invocation {
 
 /** Exchanges that may wait for one node; beyond this they end as unreachable at once. */
 const WAITING_EXCHANGES_MAX = 10_000;
+
+const LATE_STATES: ReadonlySet<LinkState["kind"]> = new Set(["searching", "backoff", "detached"]);
 
 const PURPOSE_RANK: Readonly<Record<Purpose, number>> = {
   serve: 0,
@@ -84,8 +90,19 @@ export class NodeLink {
     return this.#state;
   }
 
+  /** Whose store the next wake looks for. */
   get primary(): InstanceId | null {
     return this.#primary;
+  }
+
+  /** The instance on which exchanges run now; not always the primary. */
+  get awakeInstance(): InstanceId | null {
+    return this.#state.kind === "awake" ? this.#state.instance : null;
+  }
+
+  /** Whether what waits here will wait for longer than a wake takes. */
+  get isLate(): boolean {
+    return LATE_STATES.has(this.#state.kind);
   }
 
   /** True once any instance of the node has said hello in this term. */
@@ -195,6 +212,7 @@ export class NodeLink {
     this.#hasGreeted = true;
     this.#context.counters.redials += hello.redials;
     if (hello.isFresh) this.#context.counters.instancesSeen++;
+    this.#context.onSeen(this.node, instance);
     this.#step({ kind: "hello", invocation: session.invocation, instance });
     const state = this.#state;
     if (state.kind === "awake" && state.invocation === session.invocation) {
@@ -271,6 +289,8 @@ export class NodeLink {
     if (invocation === undefined || invocation.session !== session) return;
     // A request is on its way to the instance: its arrival makes the bye void.
     if (!bye.isFinal && invocation.requestsSent > bye.requestsSeen) return;
+    // A stranger that was let go: no state speaks of it, and it need not wait for an answer in vain.
+    if (!concerns(this.#state, session.invocation)) return session.send(0, { kind: "byeOk" });
     this.#step({ kind: "bye", invocation: session.invocation });
   }
 
@@ -303,16 +323,30 @@ export class NodeLink {
         this.#context.onAwake(this, hello);
     }
     if (event.kind !== "hello") this.#flush();
+    if (state.kind !== before.kind && LATE_STATES.has(state.kind)) this.#tellLate();
+  }
+
+  /** In a later turn: what they then do may reach this link again. */
+  #tellLate(): void {
+    if (this.#waiting.length === 0) return;
+    this.#context.clock.setTimer(0, () => {
+      if (this.isLate) for (const exchange of [...this.#waiting]) exchange.onLate?.();
+    });
   }
 
   #facts(): LinkFacts {
     const { clock, random } = this.#context;
     const context = this.#context;
     let drawn: InvocationId | null = null;
+    const chunksOf = (instance: InstanceId): number => context.chunksOf(this.node, instance);
+    // A primary that holds nothing any more leaves its place to whoever holds most: that one is worth finding.
+    const isRich = this.#primary !== null && chunksOf(this.#primary) > 0;
+    if (!isRich) this.#primary = context.richestOf(this.node) ?? this.#primary;
     return {
       now: clock.now(),
       primary: this.#primary,
-      isPrimaryWorthFinding: context.isWorthFinding(this.node),
+      isPrimaryWorthFinding: this.#primary !== null && chunksOf(this.#primary) > 0,
+      chunksOf,
       isWanted: this.#waiting.length > 0,
       // Drawn only by transitions that invoke: 32 bits must last for a term.
       get nextInvocation(): InvocationId {

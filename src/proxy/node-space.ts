@@ -1,5 +1,5 @@
-// What the proxy believes one node stores: bytes, chunks, the digest an instance must show, and the drops
-// that are still to be told. It moves nothing; the pool decides and the link carries.
+// What the proxy believes one node stores: bytes, chunks, and for each of its instances the digest it must show and
+// the drops that are still to be told. It moves nothing; the pool decides and the link carries.
 
 import { chunkCost } from "../core/chunk-cost.ts";
 import type { InstanceId, NodeIndex } from "../core/ids.ts";
@@ -26,13 +26,28 @@ export function chunkName(id: {
   return `${id.version}.${id.stripe}.${id.index}`;
 }
 
+/** What one instance holds of the node's chunks. */
+interface InstanceStore {
+  readonly digest: StoreDigest;
+  chunks: number;
+  /** Not yet told; the digest counts them until they are. */
+  drops: WireChunkId[];
+  /** Null until it was first looked at. */
+  seenAt: number | null;
+}
+
+/** Chunks on an instance that is neither the primary nor awake are kept so long; one that idles is reclaimed before. */
+export const UNSEEN_MS_MAX = 600_000;
+/** Instances of one node whose chunks are kept; beyond, the one that was not seen for longest counts as lost. */
+export const INSTANCES_KEPT_MAX = 8;
+
 /** The proxy's account of one node. */
 export class NodeSpace {
   readonly node: NodeIndex;
   readonly chunks = new Map<string, ChunkRecord>();
-  readonly #digest = new StoreDigest();
-  /** `isCounted`: it was confirmed, so the digest counts it until the drop goes out. */
-  #drops: { readonly id: WireChunkId; readonly isCounted: boolean }[] = [];
+  readonly #stores = new Map<InstanceId, InstanceStore>();
+  /** Of chunks that were never confirmed: whoever is awake next is told. */
+  #strayDrops: WireChunkId[] = [];
   #budgetBytes: number;
   #usedBytes = 0;
   #confirmed = 0;
@@ -66,9 +81,22 @@ export class NodeSpace {
     return this.#confirmed > 0;
   }
 
-  /** The digest an instance must show that holds all that is confirmed, and what it was not yet told to drop. */
-  digest(): Fingerprint {
-    return this.#digest.value();
+  /** How many chunks this instance has confirmed. */
+  chunksOf(instance: InstanceId): number {
+    return this.#stores.get(instance)?.chunks ?? 0;
+  }
+
+  /** Who holds most; null when nobody holds any. */
+  richest(): InstanceId | null {
+    let best: InstanceId | null = null;
+    for (const [instance, { chunks }] of this.#stores)
+      if (chunks > (best === null ? 0 : this.chunksOf(best))) best = instance;
+    return best;
+  }
+
+  /** The digest this instance must show: all that it confirmed, and what it was not yet told to drop. */
+  digest(instance: InstanceId): Fingerprint {
+    return this.#stores.get(instance)?.digest.value() ?? { low: 0, high: 0 };
   }
 
   reserve(id: WireChunkId, bytes: number): void {
@@ -79,12 +107,19 @@ export class NodeSpace {
   /** The instance has verified and stored it. */
   confirm(id: WireChunkId, instance: InstanceId): void {
     const record = this.chunks.get(chunkName(id));
-    if (record === undefined) return;
-    if (record.instance === null) {
-      this.#digest.toggle(fingerprintOf(id));
-      this.#confirmed++;
-    }
+    if (record === undefined || record.instance === instance) return;
+    this.#take(record);
     record.instance = instance;
+    const store = this.#stores.get(instance) ?? {
+      digest: new StoreDigest(),
+      chunks: 0,
+      drops: [],
+      seenAt: null,
+    };
+    this.#stores.set(instance, store);
+    store.chunks++;
+    store.digest.toggle(fingerprintOf(id));
+    this.#confirmed++;
   }
 
   /** Known from the durable table. */
@@ -102,22 +137,59 @@ export class NodeSpace {
     if (record === undefined) return;
     this.chunks.delete(name);
     this.#usedBytes -= chunkCost(record.bytes);
-    if (record.instance !== null) this.#confirmed--;
-    if (isStored) this.#drops.push({ id, isCounted: record.instance !== null });
-    else if (record.instance !== null) this.#digest.toggle(fingerprintOf(id));
+    const store = this.#take(record);
+    if (!isStored) return;
+    if (store === null) this.#strayDrops.push(id);
+    else {
+      store.drops.push(id);
+      store.digest.toggle(fingerprintOf(id)); // Still counted: it is there until it is told.
+    }
   }
 
-  /** Drops still to be told; the caller tells them now. */
-  takeDrops(): readonly WireChunkId[] {
-    const drops = this.#drops;
-    this.#drops = [];
-    for (const { id, isCounted } of drops) if (isCounted) this.#digest.toggle(fingerprintOf(id));
-    return drops.map(({ id }) => id);
+  /** Drops still to be told to this instance; the caller tells them now. */
+  takeDrops(instance: InstanceId): readonly WireChunkId[] {
+    const store = this.#stores.get(instance);
+    const drops = store?.drops ?? [];
+    for (const id of drops) store?.digest.toggle(fingerprintOf(id));
+    if (store !== undefined) store.drops = [];
+    const stray = this.#strayDrops;
+    this.#strayDrops = [];
+    return [...drops, ...stray];
   }
 
-  /** A new instance holds nothing, so there is nothing to drop. */
-  clearDrops(): void {
-    this.takeDrops();
+  /** The instance and its store are gone; whoever calls has released its chunks. */
+  forget(instance: InstanceId): void {
+    this.#stores.delete(instance);
+  }
+
+  /** The instance has spoken. */
+  noteSeen(instance: InstanceId, now: number): void {
+    const store = this.#stores.get(instance);
+    if (store !== undefined) store.seenAt = now;
+  }
+
+  /** Instances that count as lost by now, none of `kept` among them: unseen for too long, or too many. */
+  unseen(now: number, kept: readonly (InstanceId | null)[]): InstanceId[] {
+    const others: { readonly instance: InstanceId; readonly seenAt: number }[] = [];
+    for (const [instance, store] of this.#stores) {
+      store.seenAt ??= now;
+      if (!kept.includes(instance)) others.push({ instance, seenAt: store.seenAt });
+    }
+    const excess = this.#stores.size - INSTANCES_KEPT_MAX;
+    others.sort((a, b) => a.seenAt - b.seenAt);
+    return others
+      .filter(({ seenAt }, at) => at < excess || now - seenAt >= UNSEEN_MS_MAX)
+      .map(({ instance }) => instance);
+  }
+
+  /** Takes a confirmed chunk out of the account of its instance. */
+  #take(record: ChunkRecord): InstanceStore | null {
+    const store = record.instance === null ? undefined : this.#stores.get(record.instance);
+    if (store === undefined) return null;
+    store.chunks--;
+    store.digest.toggle(fingerprintOf(record.id));
+    this.#confirmed--;
+    return store;
   }
 }
 

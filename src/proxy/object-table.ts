@@ -188,7 +188,7 @@ export class ObjectTable {
       this.markMissing(record.object, record.id.stripe, record.id.index);
       this.forgetIfLost(record.object, record.id.stripe);
     }
-    space.clearDrops();
+    space.forget(instance);
   }
 
   /** Forgets the version when fewer than d chunks of the stripe are stored anywhere. */

@@ -21,6 +21,7 @@ export interface ChunkRequest {
 
 /** A comparison with an instance's inventory that is under way. */
 interface Audit {
+  readonly instance: InstanceId;
   /** Chunks that were confirmed by that instance when it was asked. */
   readonly expected: Map<string, ChunkRecord>;
   readonly listed: WireChunkId[];
@@ -70,21 +71,24 @@ export class Pool {
 
   /** Tells the instance what it may forget. Only while it is awake. */
   sendDrops(link: NodeLink): void {
-    const drops = this.spaces[link.node]?.takeDrops() ?? [];
+    const instance = link.awakeInstance;
+    const drops = instance === null ? [] : (this.spaces[link.node]?.takeDrops(instance) ?? []);
     for (let from = 0; from < drops.length; from += DROPS_PER_MESSAGE) {
       link.send(0, { kind: "chunkDrop", chunks: drops.slice(from, from + DROPS_PER_MESSAGE) });
     }
   }
 
-  /** An instance is awake: its budget counts, drops go out, and its store must be what the table believes. */
+  /** An instance is awake, the primary or not: its budget counts, drops go out, its store must be what the table believes of it. */
   onAwake(link: NodeLink, hello: MessageOf<"functionHello">): void {
     const space = this.spaces[link.node];
-    if (space === undefined) return;
+    const instance = link.awakeInstance;
+    if (space === undefined || instance === null) return;
+    this.#audits.delete(link.node); // One that an earlier invocation could not finish.
     space.setBudget(hello.budgetBytes);
-    const { low, high } = space.digest();
+    const { low, high } = space.digest(instance);
     const isEqual = low === hello.storeDigestLow && high === hello.storeDigestHigh;
     this.sendDrops(link);
-    if (!isEqual) this.#audit(link, space);
+    if (!isEqual) this.#audit(link, space, instance);
   }
 
   onInventory(link: NodeLink, page: MessageOf<"inventory">): void {
@@ -101,8 +105,18 @@ export class Pool {
 
   /** An instance is proven gone. */
   onLost(link: NodeLink, instance: InstanceId): void {
-    this.#audits.delete(link.node);
+    if (this.#audits.get(link.node)?.instance === instance) this.#audits.delete(link.node);
     this.#table?.loseInstance(link.node, instance);
+  }
+
+  /** Instances that served in the primary's place and were not seen again for long count as lost; called now and then. */
+  loseUnseen(now: number): void {
+    for (const { node, primary, awakeInstance } of this.links) {
+      const space = this.spaces[node];
+      if (awakeInstance !== null) space?.noteSeen(awakeInstance, now);
+      for (const instance of space?.unseen(now, [primary, awakeInstance]) ?? [])
+        this.#table?.loseInstance(node, instance);
+    }
   }
 
   #candidates(
@@ -119,11 +133,11 @@ export class Pool {
     );
   }
 
-  #audit(link: NodeLink, space: NodeSpace): void {
+  #audit(link: NodeLink, space: NodeSpace, instance: InstanceId): void {
     const expected = new Map<string, ChunkRecord>();
     for (const [name, record] of space.chunks)
-      if (record.instance === link.primary) expected.set(name, record);
-    this.#audits.set(link.node, { expected, listed: [] });
+      if (record.instance === instance) expected.set(name, record);
+    this.#audits.set(link.node, { instance, expected, listed: [] });
     link.askInventory();
   }
 
@@ -140,7 +154,13 @@ export class Pool {
         this.#table?.forgetIfLost(object, id.stripe);
       }
     }
-    const unknown = audit.listed.filter((chunk) => !space.chunks.has(chunkName(chunk)));
+    const unknown = audit.listed.filter((chunk) => {
+      const record = space.chunks.get(chunkName(chunk));
+      // Not yet confirmed: it may be on its way to this very instance.
+      return (
+        record === undefined || (record.instance !== null && record.instance !== audit.instance)
+      );
+    });
     for (let from = 0; from < unknown.length; from += DROPS_PER_MESSAGE) {
       link.send(0, { kind: "chunkDrop", chunks: unknown.slice(from, from + DROPS_PER_MESSAGE) });
     }

@@ -84,7 +84,7 @@ export interface ProxyPorts {
   hashKey(key: Uint8Array): Uint8Array;
 }
 
-/** How often some of the table is searched for what has expired. */
+/** How often some of the table is searched for what has expired, and the nodes for instances long unseen. */
 const SWEEP_MS = 1_000;
 /** How often nodes that have not said hello are woken once more while somebody waits for all of them. */
 const GREET_AGAIN_MS = 250;
@@ -107,6 +107,8 @@ export class ProxyCore {
   readonly #clientContext: ClientSessionContext;
   readonly #functionContext: FunctionSessionContext;
   readonly #warmUp: WarmUp;
+  /** Computed once for each node. */
+  readonly #nodeKeys: Uint8Array[] = [];
   #functionAddress = "";
   #nextInvocation = 1;
   #sweepTimer: Timer | null = null;
@@ -145,8 +147,7 @@ export class ProxyCore {
     this.#functionContext = {
       clock,
       crypto: ports.crypto,
-      secret: options.secret,
-      pool: options.pool,
+      keyOf: (node) => this.#keyOf(node),
       term: this.#loaded.term,
       generation: this.#loaded.generation,
       counters: this.counters,
@@ -289,7 +290,9 @@ export class ProxyCore {
       },
       invoke: (node, invocation, purpose, done) => this.#invoke(node, invocation, purpose, done),
       bill: (purpose, outcome, elapsedMs) => ledger.record(purpose, outcome, elapsedMs),
-      isWorthFinding: (node) => this.#spaces[node]?.holdsChunks ?? false,
+      chunksOf: (node, instance) => this.#spaces[node]?.chunksOf(instance) ?? 0,
+      richestOf: (node) => this.#spaces[node]?.richest() ?? null,
+      onSeen: (node, instance) => this.#spaces[node]?.noteSeen(instance, clock.now()),
       onAwake: (link, hello) => {
         this.#pool.onAwake(link, hello);
         this.#noteGreeting();
@@ -320,8 +323,7 @@ export class ProxyCore {
     purpose: Purpose,
     done: (outcome: InvokeOutcome) => void,
   ): void {
-    const { pool, secret, policy, ports } = this.#options;
-    const key = nodeKey(ports.crypto, secret, pool, node);
+    const { pool, policy, ports } = this.#options;
     // Who is only kept warm has nothing to wait for.
     const stay: BillingPolicySpec =
       purpose === "warm-up" && policy.kind === "linger" ? { kind: "linger", lingerMs: 0 } : policy;
@@ -334,7 +336,12 @@ export class ProxyCore {
       proxy: this.#functionAddress,
       policy: stay,
     };
-    ports.platform.invoke(node, sealOrder(ports.crypto, key, order), done);
+    ports.platform.invoke(node, sealOrder(ports.crypto, this.#keyOf(node), order), done);
+  }
+
+  #keyOf(node: number): Uint8Array {
+    const { ports, secret, pool } = this.#options;
+    return (this.#nodeKeys[node] ??= nodeKey(ports.crypto, secret, pool, node));
   }
 
   #makeClientContext(): ClientSessionContext {
@@ -414,6 +421,7 @@ export class ProxyCore {
   #armSweep(): void {
     this.#sweepTimer = this.#options.ports.clock.setTimer(SWEEP_MS, () => {
       this.#table.sweepExpired();
+      this.#pool.loseUnseen(this.#options.ports.clock.now());
       this.#armSweep();
     });
   }

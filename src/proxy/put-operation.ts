@@ -17,6 +17,9 @@ import type { ClientChannel, Operation, OperationContext } from "./operation.ts"
 import type { PutSlot } from "./put-gate.ts";
 import { StripePut } from "./stripe-put.ts";
 
+/** Stripes of one PUT that may be under way: the gate weighs a PUT as one stripe, so their number must have a bound here. */
+const STRIPES_UNDER_WAY_MAX = 4;
+
 /** A PUT under way. */
 export class PutOperation implements Operation {
   readonly #request: MessageOf<"putOpen">;
@@ -125,6 +128,12 @@ export class PutOperation implements Operation {
       stripe === this.#stripes.size && this.#commit === null && stripe < STRIPES_PER_OBJECT_MAX;
     if (!isNext || bytes < 1 || bytes > STRIPE_BYTES_JOINED_MAX)
       return this.#fail("ICACHE_INVALID", `stripe ${stripe} of ${bytes} bytes cannot follow`);
+    const underWay = [...this.#stripes.values()].filter((put) => !put.isStored).length;
+    if (underWay >= STRIPES_UNDER_WAY_MAX)
+      return this.#fail(
+        "ICACHE_INVALID",
+        `${underWay} stripes are under way; ${STRIPES_UNDER_WAY_MAX} are allowed`,
+      );
     const order = {
       stripe,
       bytes,

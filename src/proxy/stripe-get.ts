@@ -2,6 +2,7 @@
 // come whole win; the transfers of the others are cancelled.
 
 import { chunkCount } from "../core/code.ts";
+import type { InstanceId } from "../core/ids.ts";
 import type { Timer } from "../core/ports.ts";
 import type { MessageOf } from "../wire/messages.ts";
 import { ChunkCheck } from "./chunk-check.ts";
@@ -20,6 +21,9 @@ type ChunkState =
   /** Proven missing, or found corrupt by this reader. */
   | { readonly kind: "missing" }
   | { readonly kind: "unreachable" };
+
+/** How soon a chunk could come: at once, after a wake, or later than that, if at all. */
+type Nearness = "awake" | "asleep" | "late";
 
 const IDLE: ChunkState = { kind: "idle" };
 
@@ -81,9 +85,10 @@ export class StripeGet {
     const place = placeOf(object, stripe, index);
     const link = place === undefined ? undefined : this.#context.pool.links[place.node];
     link?.open(
-      new ChunkCheck(link, chunkIdOf(object, stripe, index), () =>
-        this.#context.table.markMissing(object, stripe, index),
-      ),
+      new ChunkCheck(link, chunkIdOf(object, stripe, index), (instance) => {
+        if (placeOf(object, stripe, index)?.instance === instance)
+          this.#context.table.markMissing(object, stripe, index);
+      }),
     );
     this.#fill();
   }
@@ -120,10 +125,18 @@ export class StripeGet {
     this.#leaveAll();
   }
 
-  onFailed(index: number, reason: "missing" | "unreachable"): void {
+  /** The node of a chunk is late: another chunk is asked for now, and not only when the first ones should have come. */
+  onLate(): void {
+    if (!this.#isClosed)
+      this.#hedge(
+        [...this.#chunks.keys()].filter(
+          (index) => this.#chunks[index]?.kind === "fetching" && this.#nearness(index) === "late",
+        ).length,
+      );
+  }
+
+  onFailed(index: number, reason: "missing" | "unreachable", answeredBy: InstanceId | null): void {
     const place = placeOf(this.object, this.stripe, index);
-    const answeredBy =
-      place === undefined ? null : (this.#context.pool.links[place.node]?.primary ?? null);
     // The word of an instance is proof about its own store only: the one we mean may live and be out of reach.
     if (reason === "missing" && (place?.instance === null || place?.instance === answeredBy)) {
       this.#context.table.markMissing(this.object, this.stripe, index);
@@ -156,19 +169,26 @@ export class StripeGet {
 
   /**
    * The idle chunks, best first: data before parity, for then nothing needs decoding; but if that would wake a node and
-   * parity on nodes that are awake would not, those.
+   * parity on nodes that are awake would not, those. Late ones last.
    */
   #preferred(): number[] {
     const idle = [...this.#chunks.keys()].filter((index) => this.#chunks[index]?.kind === "idle");
     const short = this.#wanted - this.#count("done") - this.#count("fetching");
-    const awake = idle.filter((index) => this.#isAwake(index));
-    if (awake.length < short || short <= 0) return idle;
-    return [...awake, ...idle.filter((index) => !this.#isAwake(index))];
+    const at = (...nearness: readonly Nearness[]): number[] =>
+      idle.filter((index) => nearness.includes(this.#nearness(index)));
+    const awake = at("awake");
+    const isEnough = awake.length >= short && short > 0;
+    return isEnough
+      ? [...awake, ...at("asleep"), ...at("late")]
+      : [...at("awake", "asleep"), ...at("late")];
   }
 
-  #isAwake(index: number): boolean {
+  #nearness(index: number): Nearness {
     const place = placeOf(this.object, this.stripe, index);
-    return place !== undefined && (this.#context.pool.links[place.node]?.isAwake ?? false);
+    const link = place === undefined ? undefined : this.#context.pool.links[place.node];
+    if (place === undefined || link === undefined || link.isLate) return "late";
+    if (!link.isAwake) return "asleep";
+    return link.awakeInstance === place.instance ? "awake" : "late";
   }
 
   #ask(index: number): void {
@@ -186,12 +206,11 @@ export class StripeGet {
     const late = this.#startedAt + latency.hedgeAfterMs(chunkBytesOf(this.object, this.stripe, 0));
     // Once the wait was in vain, look again after half of it.
     const delay = Math.max(late - clock.now(), 0.5 * (late - this.#startedAt));
-    this.#hedgeTimer = clock.setTimer(delay, () => this.#hedge());
+    this.#hedgeTimer = clock.setTimer(delay, () => this.#hedge(this.#wanted - this.#count("done")));
   }
 
-  /** Some chunks are late: ask for one more for each, within the budget. */
-  #hedge(): void {
-    const late = this.#wanted - this.#count("done");
+  /** So many chunks are late: ask for one more for each, within the budget. */
+  #hedge(late: number): void {
     const redundant = this.#count("done") + this.#count("fetching") - this.#wanted;
     for (let more = late - redundant; more > 0; more--) {
       const next = this.#preferred()[0];
@@ -259,7 +278,11 @@ class ChunkReader implements FetchReader {
     this.#stripe.onFetched(this.#index);
   }
 
-  onFetchFailed(reason: "missing" | "unreachable"): void {
-    this.#stripe.onFailed(this.#index, reason);
+  onFetchLate(): void {
+    this.#stripe.onLate();
+  }
+
+  onFetchFailed(reason: "missing" | "unreachable", answeredBy: InstanceId | null): void {
+    this.#stripe.onFailed(this.#index, reason, answeredBy);
   }
 }

@@ -331,12 +331,10 @@ export class StripePut implements UploadOwner {
 
   /** Confirmed, and by an instance that is not gone by now. */
   #isHeld({ node, instance, id }: ChunkPut): boolean {
-    const { primary } = this.#context.pool.link(node);
-    const record = this.#context.pool.spaces[node]?.chunks.get(chunkName(id));
+    // The account of a lost instance is cleared. That it is the primary is not asked: another may have served.
     return (
       instance !== null &&
-      record?.instance === instance &&
-      (primary === null || primary === instance)
+      this.#context.pool.spaces[node]?.chunks.get(chunkName(id))?.instance === instance
     );
   }
 }

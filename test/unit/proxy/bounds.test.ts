@@ -36,6 +36,23 @@ test("gate: only so many may wait", () => {
   assert.equal(gate.hasRoomToWait, false);
 });
 
+test("put: more than four stripes under way are refused, whatever the client's good will", () => {
+  const world = new World();
+  const client = world.client();
+  const exchange = client.openPut("k");
+  world.clock.until(() => exchange.messages.length > 0);
+  for (let stripe = 0; stripe < 4; stripe++)
+    client.send(exchange.channel, { kind: "putStripe", stripe, bytes: 100 });
+  world.clock.advance(5);
+  assert.equal(exchange.messages.length, 1);
+  client.send(exchange.channel, { kind: "putStripe", stripe: 4, bytes: 100 });
+  world.clock.advance(5);
+  const end = exchange.messages.at(-1)!;
+  assert.ok(end.kind === "failed" && end.code === "ICACHE_INVALID", JSON.stringify(end));
+  world.settle();
+  assert.equal(world.proxy.status().chunkBytes, 0);
+});
+
 test("retries: an outcome is kept for the window, and only so many are", () => {
   const window = new RetryWindow();
   window.record("a", 1, { kind: "remove", existed: true }, 0);

@@ -27,7 +27,7 @@ export function play(scenario: Scenario): {
   let state: LinkState = { kind: "asleep" };
   let nextInvocation = 1;
   let now = 0;
-  let facts = { primary: null as InstanceId | null, worth: false, wanted: false };
+  let facts: Facts = { primary: null, worth: false, wanted: false, rich: null };
   const expected: string[] = [];
   const actual: string[] = [];
   for (const line of scenario.lines) {
@@ -40,6 +40,7 @@ export function play(scenario: Scenario): {
         now,
         primary: facts.primary,
         isPrimaryWorthFinding: facts.worth,
+        chunksOf: (instance) => (instance === facts.rich ? 1 : 0),
         isWanted: facts.wanted,
         nextInvocation: drawn,
         jitter: 1,
@@ -54,14 +55,18 @@ export function play(scenario: Scenario): {
   return { expected, actual };
 }
 
-function readFacts(line: string): {
-  primary?: InstanceId | null;
-  worth?: boolean;
-  wanted?: boolean;
-} {
-  const given: { primary?: InstanceId | null; worth?: boolean; wanted?: boolean } = {};
+interface Facts {
+  primary: InstanceId | null;
+  worth: boolean;
+  wanted: boolean;
+  rich: InstanceId | null;
+}
+
+function readFacts(line: string): Partial<Facts> {
+  const given: Partial<Facts> = {};
   for (const [, name, value] of line.matchAll(/(\w+)=(\w+)/g)) {
     if (name === "primary") given.primary = value === "none" ? null : instanceId(value ?? "");
+    else if (name === "rich") given.rich = instanceId(value ?? "");
     else if (name === "worth") given.worth = value === "yes";
     else if (name === "wanted") given.wanted = value === "yes";
     else throw new Error(`no fact is called ${name}`);

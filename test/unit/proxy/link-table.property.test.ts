@@ -47,7 +47,8 @@ test("link: invokes only when no call is open but those of strangers, and none o
       const open = new Map<InvocationId, string | null>();
       /** Of unknown fate and nobody spoke: until when it may run. */
       const doubtful = new Map<InvocationId, number>();
-      let strangers = 0;
+      /** Who has spoken and is not known to have stopped, by call. */
+      const speaking = new Map<InvocationId, string>();
       for (const { kind, which, who, isWanted, isWorthFinding, waitMs } of actions) {
         if (kind === "wait") {
           now += waitMs;
@@ -68,6 +69,7 @@ test("link: invokes only when no call is open but those of strangers, and none o
           now,
           primary: primary === null ? null : instanceId(primary),
           isPrimaryWorthFinding: isWorthFinding,
+          chunksOf: () => 0,
           isWanted,
           nextInvocation: invocationId(drawn + 1),
           jitter: 1,
@@ -81,9 +83,9 @@ test("link: invokes only when no call is open but those of strangers, and none o
             doubtful.set(invocation, now + 65_000);
         }
         state = step.state;
-        if (kind === "hello" && event.kind === "hello" && concerns(before, invocation)) {
-          strangers = instance === primary ? 0 : strangers + 1;
-        }
+        if (kind === "hello") speaking.set(invocation, instance);
+        if (["bye", "disconnected", "returned", "crashed"].includes(kind))
+          speaking.delete(invocation);
         let invoked = 0;
         for (const effect of step.effects) {
           if (effect.kind === "invoke") {
@@ -101,19 +103,24 @@ test("link: invokes only when no call is open but those of strangers, and none o
             open.set(effect.invocation, null);
           } else if (effect.kind === "lost") {
             lost++;
-            const isCrash =
-              kind === "crashed" && "instance" in before && before.instance === effect.instance;
-            assert.ok(isCrash || strangers > SEARCH_TRIES_MAX, "lost needs proof");
+            const strangers = new Set([...speaking.values()].filter((of) => of !== primary));
+            const isCrash = kind === "crashed" && speaker === effect.instance;
+            assert.ok(isCrash || strangers.size > SEARCH_TRIES_MAX, "lost needs proof");
             if (primary === effect.instance) primary = null;
           } else if (effect.kind === "adopt") {
             primary = effect.instance;
-            strangers = 0;
           } else if (effect.kind === "byeOk") {
             assert.ok(concerns(before, effect.invocation), "only who is known is let go");
           }
         }
         assert.ok(invoked <= 1);
         if (state.kind === "detached") detached++;
+        if (state.kind === "searching") {
+          assert.ok(state.held.length <= SEARCH_TRIES_MAX, "so many are held at most");
+          const met = new Set(state.held.map((each) => each.instance));
+          assert.equal(met.size, state.held.length, "nobody is held twice");
+          for (const each of state.held) assert.notEqual(each.instance, primary);
+        }
         if (state.kind === "backoff") assert.ok(state.attempts <= WAKE_ATTEMPTS_MAX);
         if (tickAt(state) !== null)
           assert.ok((tickAt(state) ?? 0) <= now + 65_000, "a timer is bounded");

@@ -208,18 +208,51 @@ test("link: a stranger is held while the primary is looked for, and let go when 
   const stranger = world.dial();
   world.hello(stranger, { invocation: 1, instance: STRANGER });
   assert.equal(world.invokes.length, 2);
-  assert.deepEqual(exchange.log, []);
+  assert.deepEqual(exchange.log, ["late"]);
   assert.deepEqual(
     stranger.all("hold").map(({ forMs }) => forMs),
     [15_000],
   );
   world.hello(world.dial(), { invocation: 2 });
-  assert.deepEqual(exchange.log, ["start"]);
+  assert.deepEqual(exchange.log, ["late", "start"]);
   assert.deepEqual(
     stranger.all("hold").map(({ forMs }) => forMs),
     [15_000, 0],
   );
   assert.deepEqual(world.lost, []);
+});
+
+test("link: a stranger that was let go need not wait for the answer to its bye", () => {
+  const world = new LinkWorld(PRIMARY);
+  world.open();
+  const stranger = world.dial();
+  world.hello(stranger, { invocation: 1, instance: STRANGER });
+  world.hello(world.dial(), { invocation: 2 });
+  stranger.say({ kind: "bye", requestsSeen: 2, isFinal: false }, 1);
+  world.clock.advance(0);
+  assert.equal(stranger.all("byeOk").length, 1);
+  assert.equal(world.link.state.kind, "awake");
+});
+
+test("link: whoever waits is told when the wake takes longer than a wake", () => {
+  const world = new LinkWorld(PRIMARY);
+  const exchange = world.open();
+  world.hello(world.dial(), { invocation: 1, instance: STRANGER });
+  assert.deepEqual(exchange.log, ["late"]);
+  world.hello(world.dial(), { invocation: 2 });
+  assert.deepEqual(exchange.log, ["late", "start"]);
+});
+
+test("link: when the primary holds nothing any more, whoever holds most is looked for", () => {
+  const world = new LinkWorld(PRIMARY);
+  world.chunksOf.clear();
+  world.richest = instanceId(STRANGER);
+  world.chunksOf.set(STRANGER, 1);
+  world.open();
+  world.hello(world.dial(), { invocation: 1 });
+  assert.equal(world.link.state.kind, "searching");
+  world.hello(world.dial(), { invocation: 2, instance: STRANGER });
+  assert.equal(world.link.awakeInstance, STRANGER);
 });
 
 test("link: when the search cannot be made the stranger serves, is looked at, and nothing is lost", () => {
@@ -233,9 +266,10 @@ test("link: when the search cannot be made the stranger serves, is looked at, an
     retryAfterMs: null,
   });
   world.clock.advance(0);
-  assert.deepEqual(exchange.log, ["start"]);
+  assert.deepEqual(exchange.log, ["late", "start"]);
   assert.deepEqual(world.awake, [STRANGER]);
   assert.deepEqual(world.lost, []);
+  assert.deepEqual([world.link.primary, world.link.awakeInstance], [PRIMARY, STRANGER]);
 });
 
 test("link: a wake is accounted to what it was for, and the next one not to the last one's purpose", () => {

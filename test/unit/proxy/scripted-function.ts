@@ -98,6 +98,10 @@ export class RecordedExchange implements Exchange {
     this.log.push(message.kind);
   }
 
+  onLate(): void {
+    this.log.push("late");
+  }
+
   onEnd(reason: ExchangeEnd): void {
     this.log.push(reason);
     this.onEnded();
@@ -116,12 +120,15 @@ export class LinkWorld {
   }[] = [];
   readonly lost: string[] = [];
   readonly awake: string[] = [];
-  isWorthFinding = true;
+  /** What the instances hold. */
+  readonly chunksOf = new Map<string, number>();
+  richest: InstanceId | null = null;
   readonly link: NodeLink;
   readonly #context: FunctionSessionContext;
 
   constructor(primary: InstanceId | null) {
     let next = 1;
+    if (primary !== null) this.chunksOf.set(primary, 1);
     this.link = new NodeLink(nodeIndex(0), primary, {
       clock: this.clock,
       random: new SeededRandom(1),
@@ -135,7 +142,9 @@ export class LinkWorld {
         });
       },
       bill: () => {},
-      isWorthFinding: () => this.isWorthFinding,
+      chunksOf: (_node, instance) => this.chunksOf.get(instance) ?? 0,
+      richestOf: () => this.richest,
+      onSeen: () => {},
       onAwake: (link) => this.awake.push(link.state.kind === "awake" ? link.state.instance : "?"),
       onInventory: () => {},
       onLost: (_link, instance) => this.lost.push(instance),
@@ -143,8 +152,7 @@ export class LinkWorld {
     this.#context = {
       clock: this.clock,
       crypto: this.crypto,
-      secret: SECRET,
-      pool: "p",
+      keyOf: (node) => nodeKey(this.crypto, SECRET, "p", node),
       term: TERM,
       generation: 7,
       counters: this.counters,

@@ -31,8 +31,13 @@ export function put(
   return exchange;
 }
 
-export function get(world: World, client: TestClient, key: string): Exchange {
-  const exchange = client.get(key);
+export function get(
+  world: World,
+  client: TestClient,
+  key: string,
+  more: Parameters<TestClient["get"]>[1] = {},
+): Exchange {
+  const exchange = client.get(key, more);
   world.clock.until(() => isOver(exchange, key), 40_000);
   if (exchange.messages.at(-1)?.kind !== "miss") client.send(exchange.channel, { kind: "getDone" });
   world.clock.advance(5);

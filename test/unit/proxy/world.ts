@@ -75,8 +75,10 @@ export class World {
   readonly image: TableImage;
   /** What every function was sent, by node. */
   readonly toFunctions: { readonly node: number; readonly message: Message }[] = [];
-  /** Outcomes that the next Invokes of a node get instead of an instance. */
-  readonly refusals = new Map<number, InvokeOutcome[]>();
+  /** Outcomes that the next Invokes of a node get instead of an instance; null for an instance after all. */
+  readonly refusals = new Map<number, (InvokeOutcome | null)[]>();
+  /** Instances that the provider does not choose, although they live and are idle. */
+  readonly passedOver = new Set<RuntimeCore>();
   /** Nodes of which the proxy gets no body: what they send after `chunkFound` stays on the way. */
   readonly stallAfterFound = new Set<number>();
   wallMs = 1_000_000;
@@ -163,12 +165,12 @@ export class World {
   #invoke(node: number, payload: string, done: (outcome: InvokeOutcome) => void): void {
     this.invokes++;
     const refusal = this.refusals.get(node)?.shift();
-    if (refusal !== undefined) {
+    if (refusal !== undefined && refusal !== null) {
       done(refusal);
       return;
     }
     let hosted = (this.#instances.get(node) ?? []).find(
-      (each) => !each.isGone && each.finish === null,
+      (each) => !each.isGone && each.finish === null && !this.passedOver.has(each.core),
     );
     if (hosted === undefined) {
       hosted = this.#start(node);
