@@ -4,7 +4,7 @@
  * It never touches the sources and never packs or publishes.
  */
 import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, globSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { publint } from "publint";
 import { formatMessage } from "publint/utils";
@@ -15,6 +15,7 @@ const dist = join(root, "dist");
 
 rmSync(dist, { recursive: true, force: true });
 compile();
+nameDeclarationsAsBuilt();
 copyOtherFiles();
 refuseTypeScriptImports();
 await bundle();
@@ -35,10 +36,19 @@ function copyOtherFiles(): void {
   }
 }
 
+/** The compiler leaves the sources' extensions in declarations, where not every tool looks behind them. */
+function nameDeclarationsAsBuilt(): void {
+  for (const file of globSync("**/*.d.ts", { cwd: dist })) {
+    const path = join(dist, file);
+    const text = readFileSync(path, "utf8");
+    writeFileSync(path, text.replaceAll(/((?:from|import\() ?"\.[^"]*)\.ts"/g, '$1.js"'));
+  }
+}
+
 /** The compiler rewrites literal specifiers only; a computed one would fail in the user's hands. */
 function refuseTypeScriptImports(): void {
   const importOfTypeScript = /(?:from|import)\s*\(?\s*["'`]\.[^"'`]*(?<!\.d)\.ts["'`]/;
-  for (const file of globSync("**/*.{js,cjs}", { cwd: dist })) {
+  for (const file of globSync("**/*.{js,cjs,d.ts}", { cwd: dist })) {
     const found = importOfTypeScript.exec(readFileSync(join(dist, file), "utf8"));
     if (found !== null) fail(`dist/${file} still imports TypeScript: ${found[0]}`);
   }
