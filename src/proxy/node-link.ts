@@ -7,8 +7,10 @@ import { instanceId } from "../core/ids.ts";
 import type { Clock, InvokeOutcome, Purpose, Random, Timer } from "../core/ports.ts";
 import { MESSAGES, type Message, type MessageOf } from "../wire/messages.ts";
 import type { ProxyCounters } from "./counters.ts";
-import type { Exchange, ExchangeEnd } from "./exchange.ts";
+import type { Exchange } from "./exchange.ts";
+import { ExchangeQueue } from "./exchange-queue.ts";
 import type { FunctionSession } from "./function-session.ts";
+import { type Invocation, moreUrgent } from "./link-invocation.ts";
 import type { LinkEffect, LinkEvent, LinkFacts, LinkState } from "./link-state.ts";
 import { concerns, stepLink, tickAt } from "./link-table.ts";
 
@@ -37,41 +39,14 @@ export interface LinkContext {
   onLost(link: NodeLink, instance: InstanceId): void;
 }
 
-/** An Invoke that has been begun and whose outcome is still to come. */
-interface Invocation {
-  readonly begunAt: number;
-  purpose: Purpose;
-  session: FunctionSession | null;
-  /** Who has said hello for it, and what it said last. */
-  instance: InstanceId | null;
-  hello: MessageOf<"functionHello"> | null;
-  requestsSent: number;
-  /** The call has ended without an outcome; the instance may still speak for it. */
-  isUnknown: boolean;
-}
-
-/** Exchanges that may wait for one node; beyond this they end as unreachable at once. */
-const WAITING_EXCHANGES_MAX = 10_000;
-
 const LATE_STATES: ReadonlySet<LinkState["kind"]> = new Set(["searching", "backoff", "detached"]);
-
-const PURPOSE_RANK: Readonly<Record<Purpose, number>> = {
-  serve: 0,
-  recover: 1,
-  repair: 2,
-  backup: 3,
-  "warm-up": 4,
-};
 
 /** The proxy's end of everything that concerns one node. */
 export class NodeLink {
   readonly node: NodeIndex;
   readonly #context: LinkContext;
   readonly #invocations = new Map<InvocationId, Invocation>();
-  readonly #running = new Map<number, Exchange>();
-  #waiting: Exchange[] = [];
-  /** Taken out of the above and about to be told so; `close` still reaches them. */
-  readonly #ending = new Set<Exchange>();
+  readonly #exchanges: ExchangeQueue;
   #state: LinkState = { kind: "asleep" };
   #primary: InstanceId | null;
   #nextChannel = 1;
@@ -84,6 +59,7 @@ export class NodeLink {
     this.node = node;
     this.#primary = primary;
     this.#context = context;
+    this.#exchanges = new ExchangeQueue(context.clock);
   }
 
   get state(): LinkState {
@@ -126,22 +102,13 @@ export class NodeLink {
 
   /** Runs an exchange as soon as the node is awake; wakes it. */
   open(exchange: Exchange): void {
-    if (this.#waiting.length >= WAITING_EXCHANGES_MAX) {
-      this.#ending.add(exchange);
-      this.#context.clock.setTimer(0, () => this.#endAll("unreachable", [exchange]));
-      return;
-    }
-    this.#waiting.push(exchange);
+    if (!this.#exchanges.offer(exchange)) return;
     this.#want(exchange.purpose);
   }
 
   /** Ends an exchange without calling it back; whatever it still has queued is dropped. */
   close(exchange: Exchange, channel: number | null): void {
-    this.#ending.delete(exchange);
-    const waitingAt = this.#waiting.indexOf(exchange);
-    if (waitingAt >= 0) this.#waiting.splice(waitingAt, 1);
-    if (channel === null || this.#running.get(channel) !== exchange) return;
-    this.#running.delete(channel);
+    if (!this.#exchanges.remove(exchange, channel) || channel === null) return;
     const session = this.#session();
     session?.connection.dropQueued(channel);
     session?.send(channel, { kind: "cancel" });
@@ -154,7 +121,7 @@ export class NodeLink {
 
   /** The exchange has its answer. */
   finish(channel: number): void {
-    this.#running.delete(channel);
+    this.#exchanges.finish(channel);
   }
 
   /** Invokes nothing before this time: what an earlier proxy invoked may still be running. Only before anything else. */
@@ -185,7 +152,7 @@ export class NodeLink {
     bytes: number,
   ): Uint8Array | null {
     if (session !== this.#session()) return null;
-    return this.#running.get(channel)?.bodyPlace(message, bytes) ?? null;
+    return this.#exchanges.at(channel)?.bodyPlace(message, bytes) ?? null;
   }
 
   onHello(session: FunctionSession, hello: MessageOf<"functionHello">): void {
@@ -203,7 +170,8 @@ export class NodeLink {
       const old = invocation.session;
       invocation.session = session;
       old.connection.close("replaced by a newer connection");
-      if (this.#concernsRunning(before, session.invocation)) this.#interrupt();
+      if (before.kind === "awake" && before.invocation === session.invocation)
+        this.#exchanges.interrupt();
     }
     invocation.session = session;
     invocation.instance = instance;
@@ -234,7 +202,7 @@ export class NodeLink {
       return;
     }
     if (message.kind === "inventory") return this.#context.onInventory(this, message);
-    this.#running.get(channel)?.onMessage(message, body);
+    this.#exchanges.at(channel)?.onMessage(message, body);
   }
 
   onSessionClosed(session: FunctionSession): void {
@@ -252,7 +220,7 @@ export class NodeLink {
 
   #want(purpose: Purpose): void {
     if (this.#state.kind === "awake") return this.#flush();
-    if (PURPOSE_RANK[purpose] < PURPOSE_RANK[this.#wantedPurpose]) this.#wantedPurpose = purpose;
+    this.#wantedPurpose = moreUrgent(purpose, this.#wantedPurpose);
     this.#step({ kind: "need" });
   }
 
@@ -262,24 +230,15 @@ export class NodeLink {
     return this.#invocations.get(this.#state.invocation)?.session ?? null;
   }
 
-  #concernsRunning(state: LinkState, invocation: InvocationId): boolean {
-    return state.kind === "awake" && state.invocation === invocation;
-  }
-
   #flush(): void {
     const session = this.#session();
-    if (session === null || this.#waiting.length === 0) return;
-    const exchanges = this.#waiting;
-    this.#waiting = [];
+    if (session === null || !this.#exchanges.hasWaiting) return;
     const invocation = this.#invocations.get(session.invocation);
-    for (const exchange of exchanges) {
-      if (
-        invocation !== undefined &&
-        PURPOSE_RANK[exchange.purpose] < PURPOSE_RANK[invocation.purpose]
-      )
-        invocation.purpose = exchange.purpose;
+    for (const exchange of this.#exchanges.takeWaiting()) {
+      if (invocation !== undefined)
+        invocation.purpose = moreUrgent(exchange.purpose, invocation.purpose);
       const channel = this.#nextChannel++;
-      this.#running.set(channel, exchange);
+      this.#exchanges.run(channel, exchange);
       exchange.start(channel);
     }
   }
@@ -323,15 +282,7 @@ export class NodeLink {
         this.#context.onAwake(this, hello);
     }
     if (event.kind !== "hello") this.#flush();
-    if (state.kind !== before.kind && LATE_STATES.has(state.kind)) this.#tellLate();
-  }
-
-  /** In a later turn: what they then do may reach this link again. */
-  #tellLate(): void {
-    if (this.#waiting.length === 0) return;
-    this.#context.clock.setTimer(0, () => {
-      if (this.isLate) for (const exchange of [...this.#waiting]) exchange.onLate?.();
-    });
+    if (state.kind !== before.kind && this.isLate) this.#exchanges.tellLate(() => this.isLate);
   }
 
   #facts(): LinkFacts {
@@ -347,7 +298,7 @@ export class NodeLink {
       primary: this.#primary,
       isPrimaryWorthFinding: this.#primary !== null && chunksOf(this.#primary) > 0,
       chunksOf,
-      isWanted: this.#waiting.length > 0,
+      isWanted: this.#exchanges.hasWaiting,
       // Drawn only by transitions that invoke: 32 bits must last for a term.
       get nextInvocation(): InvocationId {
         drawn ??= context.nextInvocation();
@@ -375,14 +326,10 @@ export class NodeLink {
       case "byeOk":
         return this.#tell(effect.invocation, { kind: "byeOk" });
       case "interrupt":
-        return this.#interrupt();
-      case "giveUp": {
-        const waiting = this.#takeWaiting();
-        // In a later turn: whoever has just opened one does not expect its end within the call.
-        if (waiting.length > 0)
-          this.#context.clock.setTimer(0, () => this.#endAll("unreachable", waiting));
-        return;
-      }
+        return this.#exchanges.interrupt();
+      case "giveUp":
+        this.#wantedPurpose = "warm-up";
+        return this.#exchanges.giveUp();
       case "adopt":
         this.#primary = effect.instance;
         return;
@@ -436,25 +383,5 @@ export class NodeLink {
     for (const [id, invocation] of this.#invocations) {
       if (invocation.isUnknown && !concerns(this.#state, id)) this.#invocations.delete(id);
     }
-  }
-
-  #interrupt(): void {
-    const running = [...this.#running.values()];
-    this.#running.clear();
-    for (const exchange of running) this.#ending.add(exchange);
-    this.#endAll("interrupted", running);
-  }
-
-  #takeWaiting(): Exchange[] {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    this.#wantedPurpose = "warm-up";
-    for (const exchange of waiting) this.#ending.add(exchange);
-    return waiting;
-  }
-
-  #endAll(reason: ExchangeEnd, exchanges: readonly Exchange[]): void {
-    // One may close another while it ends.
-    for (const exchange of exchanges) if (this.#ending.delete(exchange)) exchange.onEnd(reason);
   }
 }

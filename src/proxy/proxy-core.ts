@@ -6,8 +6,6 @@ import type { CodeRule } from "../core/code.ts";
 import type { EvictionPolicy } from "../core/eviction.ts";
 import {
   generation,
-  type InstanceId,
-  instanceId,
   invocationId,
   keyBytes,
   type NodeIndex,
@@ -25,7 +23,6 @@ import type {
   Purpose,
   Random,
   StoredObject,
-  TableChange,
   TableStore,
   Timer,
   WallClock,
@@ -41,16 +38,11 @@ import { TAKEOVER_WAIT_MS } from "./link-state.ts";
 import { type LinkContext, NodeLink } from "./node-link.ts";
 import { chunkName, NodeSpace } from "./node-space.ts";
 import { ObjectTable } from "./object-table.ts";
-import {
-  chunkBytesOf,
-  chunkIdOf,
-  fromStored,
-  type ObjectVersion,
-  placeOf,
-} from "./object-version.ts";
+import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
 import { PartPool } from "./part-pool.ts";
 import { Pool } from "./pool.ts";
 import { PutGate } from "./put-gate.ts";
+import { restoreTable } from "./restore-table.ts";
 import { RetryWindow } from "./retry-window.ts";
 import { WarmUp } from "./warm-up.ts";
 
@@ -133,7 +125,11 @@ export class ProxyCore {
       counters: this.counters,
     };
     this.#table = new ObjectTable(this.#loaded.nextVersion, tableContext);
-    const primaries = this.#restore();
+    const primaries = restoreTable(this.#loaded, this.#table, {
+      nodes,
+      store: ports.store,
+      hashKey: (key) => ports.hashKey(keyBytes(key)),
+    });
     const linkContext = this.#linkContext();
     const links = this.#spaces.map(
       ({ node }) => new NodeLink(node, primaries.get(node) ?? null, linkContext),
@@ -252,32 +248,6 @@ export class ProxyCore {
     this.#options.ports.store.close();
   }
 
-  #restore(): Map<NodeIndex, InstanceId> {
-    const newest = new Map<
-      NodeIndex,
-      { readonly version: number; readonly instance: InstanceId }
-    >();
-    const outside: TableChange[] = [];
-    for (const stored of this.#loaded.objects) {
-      if (stored.places.some((place) => place.node >= this.#options.nodes)) {
-        // The pool was made smaller. Kept, it would come back with a larger one, though deleted meanwhile.
-        outside.push({ kind: "remove", key: stored.key });
-        continue;
-      }
-      const object = fromStored(
-        stored,
-        this.#options.ports.hashKey(keyBytes(stored.key as ObjectKey)),
-      ); // Proof: committed, so checked.
-      this.#table.restore(object);
-      for (const { node, instance } of object.places) {
-        if (instance !== null && (newest.get(node)?.version ?? -1) < object.version)
-          newest.set(node, { version: object.version, instance });
-      }
-    }
-    if (outside.length > 0) this.#options.ports.store.commit(outside);
-    return new Map([...newest].map(([node, { instance }]) => [node, instanceId(instance)]));
-  }
-
   #linkContext(): LinkContext {
     const { clock, random, ledger } = this.#options.ports;
     return {
@@ -341,7 +311,9 @@ export class ProxyCore {
 
   #keyOf(node: number): Uint8Array {
     const { ports, secret, pool } = this.#options;
-    return (this.#nodeKeys[node] ??= nodeKey(ports.crypto, secret, pool, node));
+    const key = this.#nodeKeys[node] ?? nodeKey(ports.crypto, secret, pool, node);
+    this.#nodeKeys[node] = key;
+    return key;
   }
 
   #makeClientContext(): ClientSessionContext {
