@@ -16,10 +16,13 @@ import {
 
 /** Without a welcomed connection for this long the instance returns, so that two proxies never fight over a node. */
 export const UNREACHABLE_MS_MAX = 1_000;
-/** How long dial and hello may take before it dials again: doubles with each attempt. */
-export const ATTEMPT_MS_MIN = 100;
+/**
+ * How long dial and hello may take before it dials again: doubles with each attempt. A proxy whose machine is busy can take
+ * 100 ms to answer, and a second hello voids what the first one set going; a dead connection is rare and says so itself.
+ */
+export const ATTEMPT_MS_MIN = 250;
 /** The first bound where the proxy was slow lately: four times its last answer, up to this. */
-const ATTEMPT_MS_MAX_FIRST = 400;
+const ATTEMPT_MS_MAX_FIRST = 600;
 /** The pause after a second refusal in a row; doubles. The first is followed by a dial at once. */
 const REDIAL_PAUSE_MS = 25;
 

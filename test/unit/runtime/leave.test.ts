@@ -183,7 +183,7 @@ test("step 8: an instance that cannot dial returns after a second, having tried 
   }
 });
 
-test("step 8: a hello that is not answered makes it dial again after 100, 200, 400 ms", () => {
+test("step 8: a hello that is not answered makes it dial again after 250, 500 ms", () => {
   const world = new World();
   world.invoke();
   const dialledAfter: number[] = [];
@@ -193,8 +193,8 @@ test("step 8: a hello that is not answered makes it dial again after 100, 200, 4
     if (world.connections.length > before) dialledAfter.push(ms + 10);
     if (world.wire.all("functionHello").length === 0) world.challenge();
   }
-  assert.deepEqual(dialledAfter, [100, 300, 700]);
-  assert.equal(world.wire.all("functionHello")[0]?.redials, 3);
+  assert.deepEqual(dialledAfter, [250, 750]);
+  assert.equal(world.wire.all("functionHello")[0]?.redials, 2);
   world.welcome();
   world.clock.advance(20);
   assert.equal(world.wire.all("bye").length, 1);
@@ -264,7 +264,7 @@ test("a dial that is answered after the invocation ended is closed", () => {
   world.dials = "hang";
   world.invoke();
   world.dials = "accept";
-  world.clock.advance(150);
+  world.clock.advance(300);
   const late = world.connections.length;
   world.clock.advance(900);
   assert.equal(world.answers.length, 1);
