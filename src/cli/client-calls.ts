@@ -9,8 +9,6 @@ import { CommandError, type ExitName } from "./exit-codes.ts";
 /** A byte rate that is slow for any cache: the deadline of a transfer grows by its size at this rate. */
 const SLOW_BYTES_PER_MS = 4_000;
 const DEADLINE_MS_MIN = 60_000;
-/** For streams whose length nobody knows beforehand. */
-const DEADLINE_MS_UNKNOWN = 86_400_000;
 
 /** Connects, hands the cache to `act`, and closes it whatever happens. */
 export async function withCache<Result>(
@@ -35,16 +33,13 @@ export async function withCache<Result>(
   }
 }
 
-/** Options of a call: the signal, and the deadline as set or by size. Null bytes: not known. */
+/** Options of a call: the signal, and the deadline as set, or by the size of what travels in one piece. */
 export function callOptions(
   context: CommandContext,
-  bytes: number | null = 0,
+  bytes = 0,
 ): { readonly signal: AbortSignal; readonly deadlineMs: number } {
   const { deadlineMs } = context.settings;
-  const bySize =
-    bytes === null
-      ? DEADLINE_MS_UNKNOWN
-      : Math.min(DEADLINE_MS_UNKNOWN, DEADLINE_MS_MIN + Math.ceil(bytes / SLOW_BYTES_PER_MS));
+  const bySize = DEADLINE_MS_MIN + Math.ceil(bytes / SLOW_BYTES_PER_MS);
   return { signal: context.signal, deadlineMs: deadlineMs === 0 ? bySize : deadlineMs };
 }
 

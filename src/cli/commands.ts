@@ -90,8 +90,11 @@ export const COMMANDS: readonly CommandRow[] = [
     arguments: "<key...>",
     summary: "delete objects; exit 1 when none of them was there",
     settings: CLIENT,
-    options: [{ flags: "--prefix", summary: "delete every object whose key begins with <key>" }],
-    examples: ["del photo", "del --prefix build/"],
+    options: [
+      { flags: "--prefix", summary: "delete every object whose key begins with <key>" },
+      { flags: "--all", summary: "with --prefix: an empty prefix is meant, and every object goes" },
+    ],
+    examples: ["del photo", "del --prefix build/", 'del --prefix "" --all'],
     load: () => import("./commands/del.ts"),
   },
   {

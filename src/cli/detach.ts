@@ -26,7 +26,7 @@ export async function detach(context: CommandContext): Promise<ExitName> {
     env: { ...environment, [environmentName("secret")]: settings.secret },
   });
   closeSync(log);
-  const line = await firstLine(child);
+  const line = await readyLine(child);
   if (line === null) {
     const lines = readFileSync(logPath, "utf8").trimEnd().split("\n").slice(-LOG_LINES_SHOWN);
     const exit = exitNamed(child.exitCode);
@@ -46,20 +46,21 @@ export async function detach(context: CommandContext): Promise<ExitName> {
 
 function flagsOf({ settings }: CommandContext): string[] {
   return [...POOL_SETTINGS, ...SERVICE_SETTINGS].flatMap((name) => {
-    const { flag, isSecret, byDefault } = settingOf(name);
+    const { flag, isSecret, byDefault, kind } = settingOf(name);
     const isGiven = isSecret !== true && settings[name] !== byDefault;
-    return isGiven ? [`--${flag}=${settings[name]}`] : [];
+    return isGiven ? [`--${flag}=${settings[name]}${kind === "duration" ? "ms" : ""}`] : [];
   });
 }
 
-/** The first line on standard output; null when the process ended without one. */
-function firstLine(child: ReturnType<typeof spawn>): Promise<string | null> {
+/** The line that says it is ready; null when the process ended without one, and then its exit code is known. */
+function readyLine(child: ReturnType<typeof spawn>): Promise<string | null> {
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", () => resolve(null));
     if (child.stdout !== null) {
       createInterface({ input: child.stdout }).once("line", (line) => {
-        resolve(line.includes('"ready":true') ? line : null);
+        // Any other line is the error as JSON; the process is about to end.
+        if (line.includes('"ready":true')) resolve(line);
       });
     }
   });

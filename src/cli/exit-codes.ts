@@ -60,9 +60,32 @@ export function exitOf(error: unknown): ExitName {
   return "internal";
 }
 
+/** What the error says to a person: a file's path with what is wrong there, not the system call that failed. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!isFileError(error) || !("path" in error)) return error.message;
+  return `${error.path}: ${FILE_ERRORS[String(error.code)]}`;
+}
+
+const FILE_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file or folder",
+  EACCES: "not allowed",
+  EPERM: "not allowed",
+  EISDIR: "is a folder",
+  ENOTDIR: "a part of the path is no folder",
+  ENOSPC: "the disk is full",
+  EROFS: "the disk is read-only",
+  EDQUOT: "the disk's quota is used up",
+};
+
 /** An error of the file system, which is the user's to mend. */
-function isFileError(error: unknown): boolean {
+function isFileError(error: unknown): error is Error & { readonly code: unknown } {
+  return error instanceof Error && "code" in error && String(error.code) in FILE_ERRORS;
+}
+
+/** Nobody answers at an address, or there is no way to it. */
+export function isNetworkError(error: unknown): error is Error {
   if (!(error instanceof Error) || !("code" in error)) return false;
-  const codes = ["ENOENT", "EACCES", "EPERM", "EISDIR", "ENOTDIR", "ENOSPC", "EROFS", "EDQUOT"];
+  const codes = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "ETIMEDOUT"];
   return codes.includes(String(error.code));
 }

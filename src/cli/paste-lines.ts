@@ -15,6 +15,6 @@ export function pasteLines(addresses: Addresses, key: string, file: string): str
     `npx infinicache chaos kill 2${url}`,
     `redis-cli -p ${portOf(addresses.resp)} -x SET ${key} < ${file}`,
     `curl -T ${file} ${addresses.http}/objects/default/${key}`,
-    `import { connect } from "infinicache"; const cache = await connect({ url: "${addresses.client}" });`,
+    `import { connect } from "infinicache"; const cache = connect({ url: "${addresses.client}" });`,
   ];
 }

@@ -15,9 +15,17 @@ export function findPortHolder(port: number): PortHolder | null {
   return process.platform === "linux" ? (findInProc(port) ?? askLsof(port)) : askLsof(port);
 }
 
+/** A line of a terminal or two. */
+const COMMAND_CHARACTERS_MAX = 140;
+
 /** `pid 123 (redis-server *:6370)`. */
 export function describeHolder(holder: PortHolder): string {
-  return `pid ${holder.pid} (${holder.command.slice(0, 100)})`;
+  const { pid, command } = holder;
+  const shown =
+    command.length <= COMMAND_CHARACTERS_MAX
+      ? command
+      : `${command.slice(0, COMMAND_CHARACTERS_MAX)}…`;
+  return `pid ${pid} (${shown})`;
 }
 
 const LISTENING = "0A";

@@ -7,7 +7,7 @@ import { COMMANDS, type CommandRow } from "./commands.ts";
 import type { Composition } from "./composition.ts";
 import { readConfiguration } from "./configuration.ts";
 import type { CommandContext, CommandOptions } from "./context.ts";
-import { EXIT_CODES, type ExitName, exitOf } from "./exit-codes.ts";
+import { EXIT_CODES, type ExitName, exitOf, messageOf } from "./exit-codes.ts";
 import { environmentName, type SettingName, settingOf } from "./settings.ts";
 import { createTerminal, formatTable } from "./terminal.ts";
 
@@ -153,13 +153,17 @@ function flagsOf(row: CommandRow, options: CommandOptions): Partial<Record<Setti
 }
 
 function linesOf(error: unknown, exit: ExitName): string[] {
-  if (!(error instanceof Error)) return [String(error)];
   // A stack is for faults of ours; everything else is for the person at the keyboard.
-  return (exit === "internal" ? (error.stack ?? error.message) : error.message).split("\n");
+  const stack = exit === "internal" && error instanceof Error ? error.stack : undefined;
+  return (stack ?? textOf(error, exit)).split("\n");
+}
+
+function textOf(error: unknown, exit: ExitName): string {
+  return exit === "interrupted" ? EXIT_CODES.interrupted.meaning : messageOf(error);
 }
 
 function describe(error: unknown, exit: ExitName): Record<string, unknown> {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = textOf(error, exit);
   const code = error instanceof Error && "code" in error ? { code: error.code } : {};
   return { exit: EXIT_CODES[exit].code, kind: exit, message, ...code };
 }

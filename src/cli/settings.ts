@@ -49,7 +49,8 @@ export const SETTINGS = {
     kind: "duration",
     schema: z.int().min(0).max(86_400_000),
     byDefault: 0,
-    summary: "how long an operation may take; 0: a minute, and more for large objects",
+    summary:
+      "how long an operation may take, counted anew with each stripe of a stream; 0: a minute",
   }),
   host: row<string>({
     flag: "host",
@@ -168,7 +169,7 @@ export const SETTINGS = {
     kind: "text",
     schema: z.enum(["x86", "arm"]),
     byDefault: "x86",
-    summary: "the price table that costs are shown in",
+    summary: "the price table that costs are shown in: x86 or arm",
   }),
   lambda: row<string>({
     flag: "lambda",

@@ -15,7 +15,6 @@ const BYTE_UNITS: Readonly<Record<string, number>> = {
   gib: 1_073_741_824,
 };
 const DURATION_UNITS: Readonly<Record<string, number>> = {
-  "": 1,
   ms: 1,
   s: 1_000,
   m: 60_000,
@@ -28,9 +27,9 @@ export function parseBytes(text: string): number | null {
   return parseQuantity(text, BYTE_UNITS);
 }
 
-/** Reads `250ms`, `30s`, `5m`, `1h`; a bare number is milliseconds; null when it is nothing of the kind. */
+/** Reads `250ms`, `30s`, `5m`, `1h`, and 0; null for anything else: a bare 5 could be seconds as well. */
 export function parseDurationMs(text: string): number | null {
-  return parseQuantity(text, DURATION_UNITS);
+  return text.trim() === "0" ? 0 : parseQuantity(text, DURATION_UNITS);
 }
 
 function parseQuantity(text: string, units: Readonly<Record<string, number>>): number | null {

@@ -78,6 +78,23 @@ test("up --detach, down: returns when ready; down waits until all is gone", asyn
   assert.equal(fixture.run(["down", "--port", port]).code, 1);
 });
 
+test("up --detach: what hinders the start is told as without it, with the same exit code", async () => {
+  const up = await fixture.start(["up", "--port", "0", ...SMALL]);
+  const port = up.ready.client.split(":").at(-1) ?? "";
+  const second = fixture.run(["up", "--detach", "--port", port, ...SMALL]);
+  assert.equal(second.code, 4);
+  assert.match(second.err, /^infinicache: port \d+ is taken by pid /m);
+  assert.doesNotMatch(second.err, /^\s*(infinicache:)?\s+at /m);
+  assert.equal(await terminate(up), 0);
+});
+
+test("proxy: with no Lambda service there, exit 3 and what to do", () => {
+  const args = ["proxy", "--port", "0", "--lambda", "http://127.0.0.1:9"];
+  const { code, err } = fixture.run(args);
+  assert.equal(code, 3, err);
+  assert.match(err, /no Lambda service answers at http:\/\/127\.0\.0\.1:9/);
+});
+
 test("up: unknown and impossible settings are exit 2, told together", () => {
   fixture.environment["INFINICACHE_NODS"] = "3";
   const wrong = fixture.run(["up", "--memory", "1", "--reclaim", "maybe"]);

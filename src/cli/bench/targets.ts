@@ -5,6 +5,7 @@ import type { Cache } from "../../client/api.ts";
 import type { CodeSpec } from "../../core/code.ts";
 import { HttpClient } from "../../host/http-client.ts";
 import { RawSocket } from "../../host/raw-socket.ts";
+import { CommandError } from "../exit-codes.ts";
 
 /** One worker's way to the target: one operation at a time. */
 export interface TargetClient {
@@ -64,13 +65,13 @@ export async function redisTarget(host: string, port: number): Promise<TargetCli
         "\r\n",
       );
       const answer = await socket.readLine();
-      if (answer !== "+OK") throw new Error(`SET was answered by ${answer}`);
+      if (answer !== "+OK") throw refusal(`SET was answered by ${answer}`);
     },
     async get(key) {
       socket.write(`*2\r\n$3\r\nGET\r\n$${key.length}\r\n${key}\r\n`);
       const answer = await socket.readLine();
       if (answer === "$-1") return null;
-      if (!answer.startsWith("$")) throw new Error(`GET was answered by ${answer}`);
+      if (!answer.startsWith("$")) throw refusal(`GET was answered by ${answer}`);
       memory = withRoom(memory, Number(answer.slice(1)));
       const found = memory.subarray(0, Number(answer.slice(1)));
       await socket.readInto(found);
@@ -92,19 +93,19 @@ export async function memcachedTarget(host: string, port: number): Promise<Targe
     async put(key, body) {
       socket.write(`set ${key} 0 0 ${body.length}\r\n`, body, "\r\n");
       const answer = await socket.readLine();
-      if (answer !== "STORED") throw new Error(`set was answered by ${answer} (see memcached -I)`);
+      if (answer !== "STORED") throw refusal(`set was answered by ${answer} (see memcached -I)`);
     },
     async get(key) {
       socket.write(`get ${key}\r\n`);
       const answer = await socket.readLine();
       if (answer === "END") return null;
       const bytes = Number(/^VALUE \S+ \d+ (\d+)/.exec(answer)?.[1] ?? Number.NaN);
-      if (!Number.isSafeInteger(bytes)) throw new Error(`get was answered by ${answer}`);
+      if (!Number.isSafeInteger(bytes)) throw refusal(`get was answered by ${answer}`);
       memory = withRoom(memory, bytes);
       const found = memory.subarray(0, bytes);
       await socket.readInto(found);
       await socket.readInto(end);
-      if ((await socket.readLine()) !== "END") throw new Error("get was not ended");
+      if ((await socket.readLine()) !== "END") throw refusal("get was not ended");
       return found;
     },
     async close() {
@@ -120,12 +121,12 @@ export function httpTarget(host: string, port: number): TargetClient {
   return {
     async put(key, body) {
       const { status } = await http.send("PUT", url(key), body);
-      if (status < 200 || status > 299) throw new Error(`PUT was answered by ${status}`);
+      if (status < 200 || status > 299) throw refusal(`PUT was answered by ${status}`);
     },
     async get(key) {
       const { status, body } = await http.send("GET", url(key));
       if (status === 404) return null;
-      if (status !== 200) throw new Error(`GET was answered by ${status}`);
+      if (status !== 200) throw refusal(`GET was answered by ${status}`);
       return body;
     },
     async close() {
@@ -136,4 +137,9 @@ export function httpTarget(host: string, port: number): TargetClient {
 
 function withRoom(memory: Uint8Array<ArrayBuffer>, bytes: number): Uint8Array<ArrayBuffer> {
   return memory.length >= bytes ? memory : new Uint8Array(bytes);
+}
+
+/** The target has answered, and not as its protocol would have it, or that it will not do it. */
+function refusal(message: string): CommandError {
+  return new CommandError("refused", message);
 }

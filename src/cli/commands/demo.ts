@@ -125,7 +125,12 @@ async function show(context: CommandContext, pool: RunningPool, bytes: number): 
       (ms) => later(clock, ms),
     );
     if (repaired > 0)
-      tell(context, "repair", `${repaired} chunks were put on other functions again`, null);
+      tell(
+        context,
+        "repair",
+        `${repaired} ${repaired === 1 ? "chunk was" : "chunks were"} stored anew on other functions`,
+        null,
+      );
     const [again, againMs] = await timed(() => fetchFile(cache, KEY, folder, signal));
     const isStillEqual = await areEqual(original, again);
     tell(

@@ -2,7 +2,7 @@
 // complete or not at all: it is written beside its place and renamed at the end.
 
 import { once } from "node:events";
-import { open, rename, rm, stat } from "node:fs/promises";
+import { access, constants, open, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { ByteRange, Cache } from "../../client/api.ts";
 import { formatCode } from "../../core/code.ts";
@@ -34,8 +34,8 @@ export async function run(
   }
   return withCache(context, async (cache) => {
     const found = await cache.getStream(key, {
-      // A stream is bounded by its reader's minimum rate; only an explicit deadline bounds its length.
-      ...callOptions(context, null),
+      // The deadline of a stream counts anew with every stripe, so that no length needs a longer one.
+      ...callOptions(context),
       ...(range === undefined ? {} : { range }),
     });
     if (found.kind === "miss") return tellMiss(context, key, found);
@@ -117,6 +117,8 @@ async function writeToFile(
   count: (bytes: number) => void,
 ): Promise<number> {
   if (!(await isReplaceable(path))) return writeInPlace(path, body, count);
+  // Fails here, by the folder's name, rather than by that of the file beside.
+  await access(dirname(path), constants.W_OK);
   const partial = join(dirname(path), `.${basename(path)}.${process.pid}.part`);
   try {
     const bytes = await writeInPlace(partial, body, count);

@@ -20,7 +20,7 @@ export async function run(
   }
   return withCache<ExitName>(context, async (cache) => {
     let count = 0;
-    for await (const row of cache.list({ prefix, ...callOptions(context, null) })) {
+    for await (const row of cache.list({ prefix, ...callOptions(context) })) {
       if (count === limit) {
         terminal.note(`there is more after ${limit}; see --limit`);
         break;

@@ -2,7 +2,7 @@
 // With --state it may be killed and started again: the objects are still there.
 
 import type { CommandContext } from "../context.ts";
-import { CommandError, type ExitName } from "../exit-codes.ts";
+import { CommandError, type ExitName, isNetworkError } from "../exit-codes.ts";
 import { pasteLines } from "../paste-lines.ts";
 import { leaveNote, runFolder } from "../run-files.ts";
 import { poolOptions, serveUntilStopped, starting } from "../serving.ts";
@@ -17,7 +17,11 @@ export async function run(context: CommandContext): Promise<ExitName> {
     );
   }
   const options = poolOptions(settings, settings.memoryMb);
-  const pool = await starting(() => composition.startPool(options, settings.lambda));
+  const pool = await starting(() => composition.startPool(options, settings.lambda)).catch(
+    (error: unknown) => {
+      throw isNetworkError(error) ? noService(settings.lambda, error) : error;
+    },
+  );
   const { addresses } = pool;
   const forget = leaveNote(runFolder(environment), {
     command: "proxy",
@@ -38,4 +42,12 @@ export async function run(context: CommandContext): Promise<ExitName> {
   } finally {
     forget();
   }
+}
+
+function noService(url: string, cause: Error): CommandError {
+  return new CommandError(
+    "unreachable",
+    `no Lambda service answers at ${url} (${cause.message})\nstart one with \`infinicache lambda-service\`, or name its address with --lambda`,
+    { cause },
+  );
 }

@@ -29,7 +29,12 @@ export async function run(
     const { terminal, clock } = context;
     const progress = startProgress(terminal, clock, "put", length);
     const body = await openBody(context, path, length, progress);
-    const result = await cache.put(key, body, { ...putOptions, ...callOptions(context, length) });
+    const isStream = !(body instanceof Uint8Array);
+    const result = await cache.put(key, body, {
+      ...putOptions,
+      ...callOptions(context, isStream ? 0 : body.length),
+      ...(isStream && length !== null ? { length } : {}),
+    });
     const ms = progress.end();
     if (result.kind === "exists") {
       if (terminal.isJson) {

@@ -56,6 +56,10 @@ const cache: Partial<Cache> = {
       : { kind: "hit", object: infoOf(key, whole) };
   },
   delete: async (key) => objects.delete(key),
+  async clear(prefix) {
+    const keys = [...objects.keys()].filter((key) => key.startsWith(prefix));
+    return keys.filter((key) => objects.delete(key)).length;
+  },
   async *list() {
     for (const [key, body] of objects) yield infoOf(key, body);
   },
@@ -153,6 +157,17 @@ test("del: says what was there, and exits 1 when nothing was", async () => {
   assert.equal((await cli(["del", "gone"])).code, 1);
 });
 
+test("del --prefix: an empty prefix, such as a variable never set, deletes nothing unless --all is given", async () => {
+  await cli(["put", "kept", "-"], { stdin: Readable.from([Buffer.from("x")]) });
+  const refused = await cli(["del", "--prefix", ""]);
+  assert.equal(refused.code, 2);
+  assert.match(refused.err, /--all/);
+  assert.equal((await cli(["stat", "kept"])).code, 0);
+  assert.equal((await cli(["del", "--prefix", "", "--all"])).code, 0);
+  assert.equal((await cli(["stat", "kept"])).code, 1);
+  await cli(["put", "kept", "-"], { stdin: Readable.from([Buffer.from("x")]) });
+});
+
 test("ls --json: one document a line", async () => {
   const { out } = await cli(["ls", "--json", "--limit", "1"]);
   const lines = out.toString().trim().split("\n");
@@ -169,6 +184,7 @@ test("program: help and version end well, wrong use is exit 2", async () => {
     ["up", "--nods", "3"],
     ["get", "a", "b"],
     ["put", "k", "-", "--ttl", "soon"],
+    ["put", "k", "-", "--ttl", "5"],
   ]) {
     assert.equal((await cli(args)).code, EXIT_CODES.usage.code, args.join(" "));
   }

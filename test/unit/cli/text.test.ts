@@ -41,9 +41,10 @@ test("units: sizes are decimal, or binary with an i", () => {
   for (const [text, bytes] of cases) assert.equal(parseBytes(text), bytes, text);
 });
 
-test("units: times take ms, s, m and h; a bare number is milliseconds", () => {
+test("units: times take ms, s, m and h; a bare number but 0 is refused", () => {
   const cases: readonly (readonly [string, number | null])[] = [
-    ["250", 250],
+    ["0", 0],
+    ["250", null],
     ["250ms", 250],
     ["30s", 30_000],
     ["5m", 300_000],
