@@ -54,6 +54,7 @@ export class NodeLink {
   #wantedPurpose: Purpose = "warm-up";
   #lastActivityAt = Number.NEGATIVE_INFINITY;
   #hasGreeted = false;
+  #isStopped = false;
 
   constructor(node: NodeIndex, primary: InstanceId | null, context: LinkContext) {
     this.node = node;
@@ -212,8 +213,9 @@ export class NodeLink {
     this.#step({ kind: "disconnected", invocation: session.invocation });
   }
 
-  /** The proxy closes: no timer stays. */
+  /** The proxy closes: no timer stays, and whatever still happens changes nothing. */
   stop(): void {
+    this.#isStopped = true;
     this.#timer?.cancel();
     this.#timer = null;
   }
@@ -260,6 +262,7 @@ export class NodeLink {
   }
 
   #step(event: LinkEvent): void {
+    if (this.#isStopped) return;
     const facts = this.#facts();
     const { state, effects } = stepLink(this.#state, event, facts);
     const before = this.#state;

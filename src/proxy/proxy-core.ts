@@ -242,8 +242,9 @@ export class ProxyCore {
     this.#sweepTimer?.cancel();
     this.#greetTimer?.cancel();
     for (const client of [...this.#clients]) client.connection.close(reason);
-    for (const { connection } of [...this.#functions]) connection.close(reason);
+    // Before their connections: a link that loses one waits for its invocation, and nobody would end that wait.
     for (const link of this.#pool.links) link.stop();
+    for (const { connection } of [...this.#functions]) connection.close(reason);
     this.#options.ports.platform.close();
     this.#options.ports.store.close();
   }

@@ -285,3 +285,16 @@ test("link: a wake is accounted to what it was for, and the next one not to the 
     ["serve", "warm-up"],
   );
 });
+
+test("link: once stopped, a connection that ends leaves no wait behind, and nothing is invoked any more", () => {
+  const world = new LinkWorld(PRIMARY);
+  world.open();
+  const instance = world.dial();
+  world.hello(instance, { invocation: 1 });
+  world.link.stop();
+  instance.connection.close("the proxy is closing");
+  world.open();
+  world.clock.advance(200_000);
+  assert.equal(world.link.state.kind, "awake", "as it was");
+  assert.equal(world.invokes.length, 1);
+});
