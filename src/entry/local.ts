@@ -2,8 +2,6 @@
 // a client in this process, the Redis and HTTP doors on it). Both halves, or each in a process of its own.
 // What was started is closed again, last first, when anything after it fails.
 
-import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type {
   Addresses,
   LambdaOptions,
@@ -11,23 +9,16 @@ import type {
   RunningLambda,
   RunningPool,
 } from "../cli/composition.ts";
-import { fromHex, nodeKey, toHex } from "../core/invocation.ts";
-import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import { startHttpServer } from "../gateway/http/server.ts";
 import { startRespServer } from "../gateway/resp/server.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
 import { createHasher } from "../host/node-hash.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { SystemWallClock } from "../host/system-wall-clock.ts";
-import { openAwsLambda } from "../platform/aws-lambda.ts";
-import { deployPool } from "../platform/deploy-pool.ts";
 import { startLambdaService } from "../platform/lambda-service/service.ts";
-import { withFunctionBundle } from "./function-bundle.ts";
-import { connect } from "./library.ts";
-import { startProxy } from "./proxy.ts";
+import { openPool, portAfter } from "./pool.ts";
 import { packageVersion } from "./version.ts";
 
-const SECRET_BYTES = 32;
 /** The Lambda service takes the fifth port, after clients, functions, RESP and HTTP. */
 const LAMBDA_PORT_OFFSET = 4;
 
@@ -69,27 +60,9 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
     }
   };
   try {
-    const secret = await poolSecret(options);
-    await deploy(options, lambdaUrl, secret);
-    const { pool, nodes, host, port } = options;
-    const platform = await openAwsLambda({
-      endpoint: lambdaUrl,
-      prefix: pool,
-      nodes,
-      timeoutS: FUNCTION_TIMEOUT_MS / 1_000,
-    });
-    closers.push(() => platform.close());
-    const proxy = await startProxy({
-      ...options,
-      nodeMemoryMb: options.memoryMb,
-      clientPort: port,
-      functionPort: portAfter(port, 1),
-      secret,
-      platform,
-    });
-    closers.push(() => proxy.close());
-    const cache = connect({ proxy });
-    closers.push(() => cache.close());
+    const { host, port } = options;
+    const { proxy, cache, close: closePool } = await openPool(options, lambdaUrl);
+    closers.push(closePool);
     const door = {
       cache,
       host,
@@ -124,55 +97,5 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-/** Port 0 stays 0: any free one. */
-function portAfter(port: number, offset: number): number {
-  return port === 0 ? 0 : port + offset;
-}
-
-async function deploy(options: PoolOptions, endpoint: string, secret: Uint8Array): Promise<void> {
-  const crypto = new NodeCrypto();
-  const { pool, nodes, memoryMb } = options;
-  await withFunctionBundle((bundle) =>
-    deployPool({
-      endpoint,
-      prefix: pool,
-      nodes,
-      memoryMb,
-      timeoutS: FUNCTION_TIMEOUT_MS / 1_000,
-      bundle,
-      environment: (node) => ({
-        INFINICACHE_POOL: pool,
-        INFINICACHE_NODE: String(node),
-        INFINICACHE_NODE_KEY: toHex(nodeKey(crypto, secret, pool, node)),
-        // glibc then gives every chunk pages of its own and takes them back: see src/runtime/memory.ts.
-        MALLOC_MMAP_THRESHOLD_: "65536",
-        MALLOC_ARENA_MAX: "1",
-      }),
-    }),
-  );
-}
-
-/**
- * As given; else the one in the state folder; else drawn anew and kept there. It must outlive the proxy together
- * with the table: a new one would change the functions' configuration, and with that discard what they hold.
- */
-async function poolSecret({ secretHex, stateDir }: PoolOptions): Promise<Uint8Array> {
-  const drawn = new NodeCrypto().randomBytes(SECRET_BYTES);
-  if (secretHex !== "") return fromHex(secretHex.toLowerCase()) ?? drawn;
-  if (stateDir === null) return drawn;
-  const path = join(stateDir, "pool-secret");
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  try {
-    const kept = fromHex((await readFile(path, "utf8")).trim());
-    if (kept === null)
-      throw new Error(`${path} does not hold a secret in hex; remove it to begin anew`);
-    return kept;
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
-    await writeFile(path, `${toHex(drawn)}\n`, { mode: 0o600, flag: "wx" });
-    return drawn;
   }
 }

@@ -37,7 +37,17 @@ test("examples: an AWS SDK lists, invokes, is throttled and times out", async ()
   assert.equal(await terminate(service), 0);
 });
 
+test("examples: an application has the proxy in its own process, and ends when it is closed", async () => {
+  const service = await fixture.start(["lambda-service", "--port", "0"]);
+  const startedAt = performance.now();
+  const out = run("embedded.ts", [service.ready.lambda]);
+  assert.match(out, /^1000 callers, 1 load\nRead 5000000 bytes in /);
+  // A timer that was left behind would keep the process for the minute that a function may take.
+  assert(performance.now() - startedAt < 30_000);
+  assert.equal(await terminate(service), 0);
+});
+
 test("examples: there is none that no test runs", () => {
-  const tested = ["aws-sdk.ts", "toy-client.ts"];
+  const tested = ["aws-sdk.ts", "embedded.ts", "toy-client.ts"];
   assert.deepEqual(globSync("*.ts", { cwd: folder }).sort(), tested);
 });

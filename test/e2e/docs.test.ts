@@ -55,8 +55,11 @@ test("documents: every block of TypeScript compiles", () => {
     ts.sys.readFile(path),
   ).config;
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, root);
-  const library = join(root, "src", "entry", "library.ts");
-  const plain = ts.createCompilerHost({ ...options, paths: { infinicache: [library] } });
+  const paths = {
+    infinicache: [join(root, "src", "entry", "library.ts")],
+    "infinicache/proxy": [join(root, "src", "entry", "embedded.ts")],
+  };
+  const plain = ts.createCompilerHost({ ...options, paths });
   const getSourceFile: typeof plain.getSourceFile = (path, version) => {
     const text = sources.get(path);
     return text === undefined
@@ -65,11 +68,7 @@ test("documents: every block of TypeScript compiles", () => {
   };
   const fileExists = (path: string) => sources.has(path) || plain.fileExists(path);
   const host = { ...plain, getSourceFile, fileExists };
-  const program = ts.createProgram(
-    [...sources.keys()],
-    { ...options, paths: { infinicache: [library] } },
-    host,
-  );
+  const program = ts.createProgram([...sources.keys()], { ...options, paths }, host);
   const problems = ts
     .getPreEmitDiagnostics(program)
     .filter(({ file }) => file !== undefined && sources.has(file.fileName))

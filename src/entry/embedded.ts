@@ -1,0 +1,110 @@
+// The embedded proxy's front door, `infinicache/proxy`: a pool whose proxy lives in the application's process, so
+// that there is no hop and no other machine to pay. Importing it starts nothing; it opens no Redis or HTTP door.
+
+import type { Cache } from "../client/api.ts";
+import { type CodeSpec, chunkCount, codeFault, formatCode } from "../core/code.ts";
+import { CacheError } from "../core/errors.ts";
+import type { ProxyStatus } from "../core/status.ts";
+import { startLambdaService } from "../platform/lambda-service/service.ts";
+import { openPool } from "./pool.ts";
+
+export type { ProxyStatus } from "../core/status.ts";
+
+/** What an embedded pool is made by; everything has a default. */
+export interface EmbeddedOptions {
+  /** URL of the Lambda service that runs the functions. Absent: a local one of this process, for development. */
+  readonly lambda?: string;
+  /** Name of the pool; its functions are NAME-0, NAME-1, … Default `infinicache`. */
+  readonly pool?: string;
+  /** Functions; default 24. */
+  readonly nodes?: number;
+  /** Memory of each function in MB; default 512. Nothing compares the sum with what the machine has. */
+  readonly memoryMb?: number;
+  /** Code of every object that names none; absent: by size (1+2, 4+2, 10+2). */
+  readonly code?: CodeSpec;
+  /** Where this process listens; default `127.0.0.1`. The functions must reach it. */
+  readonly host?: string;
+  /** Other clients; functions dial the port after it. Default 0: any free ones. */
+  readonly port?: number;
+  /** `host:port` that functions dial, when that is not where this process listens. */
+  readonly advertise?: string;
+  /** Folder that keeps the object table over restarts; absent: in memory. */
+  readonly stateDir?: string;
+  /** The pool's secret in hex, 16 to 64 bytes; absent: drawn at random, and kept in the state folder. */
+  readonly secretHex?: string;
+  /** How often a function that holds data is invoked to keep it; default 60,000, 0: never. */
+  readonly warmUpIntervalMs?: number;
+  /** The price table of the costs in `status`; default `arm`. */
+  readonly pricing?: "x86" | "arm";
+}
+
+/** A proxy in this process, at work. */
+export interface EmbeddedPool {
+  /** A client without a socket between. Closing the pool closes it. */
+  readonly cache: Cache;
+  /** `host:port` for clients in other processes: `connect({ url })`. */
+  readonly clientAddress: string;
+  /** Nodes, objects, counters, and costs by purpose. */
+  status(): ProxyStatus;
+  /** Lets what is under way finish for up to ten seconds, then ends everything that was started. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a pool in this process; ready when every function has said hello. It rejects with `ICACHE_INVALID` for a
+ * code wider than the pool, and with the system's error when the Lambda service or a port cannot be had.
+ *
+ * @example
+ * const pool = await startEmbedded({ nodes: 24 });
+ * await pool.cache.put("greeting", new TextEncoder().encode("hello"));
+ * await pool.close();
+ */
+export async function startEmbedded(options: EmbeddedOptions = {}): Promise<EmbeddedPool> {
+  const { code, lambda, host = "127.0.0.1", nodes = 24, stateDir = null } = options;
+  if (code !== undefined) checkCode(code, nodes);
+  const service = lambda === undefined ? await startLambdaService({ host, port: 0 }) : null;
+  const url = lambda ?? service?.url ?? "";
+  try {
+    const pool = await openPool(
+      {
+        host,
+        port: options.port ?? 0,
+        pool: options.pool ?? "infinicache",
+        nodes,
+        memoryMb: options.memoryMb ?? 512,
+        ...(code === undefined
+          ? {}
+          : { codeRules: [{ bytesBelow: Number.POSITIVE_INFINITY, code }] }),
+        stateDir,
+        secretHex: options.secretHex ?? "",
+        warmUpIntervalMs: options.warmUpIntervalMs ?? 60_000,
+        pricing: options.pricing ?? "arm",
+        ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
+      },
+      url,
+    );
+    await pool.proxy.greetAll();
+    return {
+      cache: pool.cache,
+      clientAddress: pool.proxy.clientAddress,
+      status: () => pool.proxy.status(),
+      close: async () => {
+        await pool.close();
+        await service?.close();
+      },
+    };
+  } catch (error) {
+    await service?.close();
+    throw error;
+  }
+}
+
+function checkCode(code: CodeSpec, nodes: number): void {
+  const fault = codeFault(code);
+  if (fault !== null) throw new CacheError("ICACHE_INVALID", fault);
+  if (chunkCount(code) <= nodes) return;
+  throw new CacheError(
+    "ICACHE_INVALID",
+    `the code ${formatCode(code)} needs ${chunkCount(code)} nodes; the pool has ${nodes}`,
+  );
+}

@@ -1,0 +1,108 @@
+// A pool with its client and no doors: the functions are deployed at a Lambda service, the proxy runs in this
+// process, and a client talks to it without a socket. What was started is closed again when a later step fails.
+
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { PoolOptions } from "../cli/composition.ts";
+import type { Cache } from "../client/api.ts";
+import { fromHex, nodeKey, toHex } from "../core/invocation.ts";
+import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
+import { NodeCrypto } from "../host/node-crypto.ts";
+import { openAwsLambda } from "../platform/aws-lambda.ts";
+import { deployPool } from "../platform/deploy-pool.ts";
+import { withFunctionBundle } from "./function-bundle.ts";
+import { connect } from "./library.ts";
+import { type RunningProxy, startProxy } from "./proxy.ts";
+
+const SECRET_BYTES = 32;
+
+/** A pool without doors. */
+export interface OpenPool {
+  readonly proxy: RunningProxy;
+  readonly cache: Cache;
+  /** Closes the client, then the proxy, then the way to the Lambda service. */
+  close(): Promise<void>;
+}
+
+/** Deploys what is missing and starts the proxy; no function has said hello yet. */
+export async function openPool(options: PoolOptions, lambdaUrl: string): Promise<OpenPool> {
+  const { pool, nodes, port } = options;
+  const secret = await poolSecret(options);
+  await deploy(options, lambdaUrl, secret);
+  const platform = await openAwsLambda({
+    endpoint: lambdaUrl,
+    prefix: pool,
+    nodes,
+    timeoutS: FUNCTION_TIMEOUT_MS / 1_000,
+  });
+  try {
+    const proxy = await startProxy({
+      ...options,
+      nodeMemoryMb: options.memoryMb,
+      clientPort: port,
+      functionPort: portAfter(port, 1),
+      secret,
+      platform,
+    });
+    const cache = connect({ proxy });
+    const close = async (): Promise<void> => {
+      await cache.close();
+      await proxy.close();
+      await platform.close();
+    };
+    return { proxy, cache, close };
+  } catch (error) {
+    await platform.close();
+    throw error;
+  }
+}
+
+/** Port 0 stays 0: any free one. */
+export function portAfter(port: number, offset: number): number {
+  return port === 0 ? 0 : port + offset;
+}
+
+async function deploy(options: PoolOptions, endpoint: string, secret: Uint8Array): Promise<void> {
+  const crypto = new NodeCrypto();
+  const { pool, nodes, memoryMb } = options;
+  await withFunctionBundle((bundle) =>
+    deployPool({
+      endpoint,
+      prefix: pool,
+      nodes,
+      memoryMb,
+      timeoutS: FUNCTION_TIMEOUT_MS / 1_000,
+      bundle,
+      environment: (node) => ({
+        INFINICACHE_POOL: pool,
+        INFINICACHE_NODE: String(node),
+        INFINICACHE_NODE_KEY: toHex(nodeKey(crypto, secret, pool, node)),
+        // glibc then gives every chunk pages of its own and takes them back: see src/runtime/memory.ts.
+        MALLOC_MMAP_THRESHOLD_: "65536",
+        MALLOC_ARENA_MAX: "1",
+      }),
+    }),
+  );
+}
+
+/**
+ * As given; else the one in the state folder; else drawn anew and kept there. It must outlive the proxy together
+ * with the table: a new one would change the functions' configuration, and with that discard what they hold.
+ */
+async function poolSecret({ secretHex, stateDir }: PoolOptions): Promise<Uint8Array> {
+  const drawn = new NodeCrypto().randomBytes(SECRET_BYTES);
+  if (secretHex !== "") return fromHex(secretHex.toLowerCase()) ?? drawn;
+  if (stateDir === null) return drawn;
+  const path = join(stateDir, "pool-secret");
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  try {
+    const kept = fromHex((await readFile(path, "utf8")).trim());
+    if (kept === null)
+      throw new Error(`${path} does not hold a secret in hex; remove it to begin anew`);
+    return kept;
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    await writeFile(path, `${toHex(drawn)}\n`, { mode: 0o600, flag: "wx" });
+    return drawn;
+  }
+}
