@@ -61,8 +61,9 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
   };
   try {
     const { host, port } = options;
-    const { proxy, cache, close: closePool } = await openPool(options, lambdaUrl);
-    closers.push(closePool);
+    const opened = await openPool(options, lambdaUrl);
+    closers.push(() => opened.close());
+    const { proxy, cache } = opened;
     const door = {
       cache,
       host,

@@ -48,11 +48,11 @@ export async function openPool(options: PoolOptions, lambdaUrl: string): Promise
     const close = async (): Promise<void> => {
       await cache.close();
       await proxy.close();
-      await platform.close();
+      platform.close();
     };
     return { proxy, cache, close };
   } catch (error) {
-    await platform.close();
+    platform.close();
     throw error;
   }
 }

@@ -242,8 +242,7 @@ export class ProxyCore {
     this.#sweepTimer?.cancel();
     this.#greetTimer?.cancel();
     for (const client of [...this.#clients]) client.connection.close(reason);
-    // Before their connections: a link that loses one waits for its invocation, and nobody would end that wait.
-    for (const link of this.#pool.links) link.stop();
+    for (const link of this.#pool.links) link.stop(); // First: one that loses its connection begins to wait.
     for (const { connection } of [...this.#functions]) connection.close(reason);
     this.#options.ports.platform.close();
     this.#options.ports.store.close();
