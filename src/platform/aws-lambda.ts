@@ -1,12 +1,14 @@
 // The platform port on AWS Lambda through the AWS SDK, or on the local service, which speaks the same
 // API. One attempt each: whether to try again is decided by the link, which knows what was at stake.
 
-import type { InvokeCommand, InvokeCommandOutput, LambdaClient } from "@aws-sdk/client-lambda";
+import { setMaxListeners } from "node:events";
+import type { LambdaClient } from "@aws-sdk/client-lambda";
 import type { NodeIndex } from "../core/ids.ts";
 import type { FunctionPlatform, InvokeOutcome } from "../core/ports.ts";
 import { classifyFailure } from "./invoke-failure.ts";
 import { createLambdaClient, type LambdaEndpoint, loadLambdaSdk } from "./lambda-client.ts";
 import { parseReport } from "./report.ts";
+import { type InvokeResponse, SignedInvoke } from "./signed-invoke.ts";
 
 /** Which functions are the nodes of the pool, and where. */
 export interface AwsLambdaOptions extends LambdaEndpoint {
@@ -15,6 +17,8 @@ export interface AwsLambdaOptions extends LambdaEndpoint {
   readonly nodes: number;
   /** The functions' own time-out. */
   readonly timeoutS: number;
+  /** `signed` (default): requests signed by the SDK's signer and sent directly. `sdk`: through all of the SDK. */
+  readonly transport?: "signed" | "sdk";
 }
 
 /** After a function's time-out AWS answers within this; later the answer is lost. */
@@ -27,36 +31,63 @@ export function functionName(prefix: string, node: number): string {
   return `${prefix}-${node}`;
 }
 
+type Transport = {
+  send(node: NodeIndex, payload: string, signal: AbortSignal): Promise<InvokeResponse>;
+  close(): void;
+};
+
 /** Opens the platform; loads the SDK. */
 export async function openAwsLambda(options: AwsLambdaOptions): Promise<FunctionPlatform> {
-  const client = await createLambdaClient(options, {
+  const limits = {
     socketsMax: 2 * options.nodes + SPARE_SOCKETS,
     requestMs: options.timeoutS * 1000 + ANSWER_MARGIN_MS,
     attemptsMax: 1,
+  };
+  const client = await createLambdaClient(options, limits);
+  const name = (node: NodeIndex): string => functionName(options.prefix, node);
+  if (options.transport === "sdk") return new AwsLambda(await sdkTransport(client, name));
+  const invoker = await SignedInvoke.open(client, limits);
+  return new AwsLambda({
+    send: (node, payload, signal) => invoker.invoke(name(node), payload, signal),
+    close: () => {
+      invoker.close();
+      client.destroy();
+    },
   });
+}
+
+async function sdkTransport(
+  client: LambdaClient,
+  name: (node: NodeIndex) => string,
+): Promise<Transport> {
   const sdk = await loadLambdaSdk();
-  return new AwsLambda(
-    client,
-    (node, payload) =>
-      new sdk.InvokeCommand({
-        FunctionName: functionName(options.prefix, node),
+  return {
+    send: async (node, payload, signal) => {
+      const command = new sdk.InvokeCommand({
+        FunctionName: name(node),
         InvocationType: "RequestResponse",
         LogType: "Tail",
         Payload: Buffer.from(payload),
-      }),
-  );
+      });
+      const output = await client.send(command, { abortSignal: signal });
+      return {
+        payload: Buffer.from(output.Payload ?? new Uint8Array()).toString("utf8"),
+        functionError: output.FunctionError ?? null,
+        log: Buffer.from(output.LogResult ?? "", "base64").toString("utf8"),
+      };
+    },
+    close: () => client.destroy(),
+  };
 }
 
-type CommandOf = (node: NodeIndex, payload: string) => InvokeCommand;
-
 class AwsLambda implements FunctionPlatform {
-  readonly #client: LambdaClient;
-  readonly #command: CommandOf;
+  readonly #transport: Transport;
   readonly #closing = new AbortController();
 
-  constructor(client: LambdaClient, command: CommandOf) {
-    this.#client = client;
-    this.#command = command;
+  constructor(transport: Transport) {
+    this.#transport = transport;
+    // One listener for each invocation under way.
+    setMaxListeners(0, this.#closing.signal);
   }
 
   invoke(node: NodeIndex, payload: string, done: (outcome: InvokeOutcome) => void): void {
@@ -66,7 +97,7 @@ class AwsLambda implements FunctionPlatform {
 
   close(): void {
     this.#closing.abort();
-    this.#client.destroy();
+    this.#transport.close();
   }
 
   async #send(node: NodeIndex, payload: string): Promise<InvokeOutcome> {
@@ -76,19 +107,16 @@ class AwsLambda implements FunctionPlatform {
       return { kind: "notStarted", reason: closed.message, isThrottle: false, retryAfterMs: null };
     }
     try {
-      const command = this.#command(node, payload);
-      return readOutput(await this.#client.send(command, { abortSignal: signal }));
+      return readOutcome(await this.#transport.send(node, payload, signal));
     } catch (error) {
       return signal.aborted ? closed : classifyFailure(error);
     }
   }
 }
 
-function readOutput(output: InvokeCommandOutput): InvokeOutcome {
-  const payload = Buffer.from(output.Payload ?? new Uint8Array()).toString("utf8");
-  const log = Buffer.from(output.LogResult ?? "", "base64").toString("utf8");
+function readOutcome({ payload, functionError, log }: InvokeResponse): InvokeOutcome {
   const report = parseReport(log);
-  if (output.FunctionError === undefined) return { kind: "returned", payload, report };
+  if (functionError === null) return { kind: "returned", payload, report };
   const { errorType, errorMessage } = readErrorDocument(payload);
   return { kind: "crashed", errorType, message: errorMessage, report };
 }

@@ -50,42 +50,44 @@ test("deploy: creates a pool, then changes nothing, then only what differs", asy
   assert.ok(cold.kind === "returned" && JSON.parse(cold.payload).count === 1);
 });
 
-test("adapter: every kind of outcome", async (t) => {
-  const { service, create } = await startFixture(t);
-  await create("p-0", { Timeout: 1 });
-  const options = { endpoint: service.url, prefix: "p", nodes: 2, timeoutS: 1 };
-  const platform = await openAwsLambda(options);
-  const cold = await invoke(platform, 0);
-  assert.ok(cold.kind === "returned" && cold.report !== null);
-  assert.ok((cold.report.initMs ?? 0) > 0);
-  assert.ok(cold.report.billedMs >= cold.report.durationMs + (cold.report.initMs ?? 0));
-  assert.equal(cold.report.memoryMb, 256);
-  const warm = await invoke(platform, 0);
-  assert.ok(warm.kind === "returned" && warm.report?.initMs === null);
-  const thrown = await invoke(platform, 0, { throw: "x" });
-  assert.ok(thrown.kind === "crashed" && thrown.errorType === "RangeError");
-  const late = await invoke(platform, 0, { sleepMs: 3000 });
-  assert.ok(late.kind === "crashed" && late.errorType === "Sandbox.Timedout");
-  assert.equal(late.report?.billedMs, 1000);
-  const absent = await invoke(platform, 1);
-  assert.ok(absent.kind === "notStarted" && !absent.isThrottle);
-  service.admin.setFaults({ throttleMs: 60_000 });
-  const throttled = await invoke(platform, 0);
-  assert.ok(throttled.kind === "notStarted" && throttled.isThrottle);
-  assert.equal(throttled.retryAfterMs, 1000);
-  service.admin.setFaults({ throttleMs: 0, unavailableMs: 60_000 });
-  assert.equal((await invoke(platform, 0)).kind, "unknown");
-  service.admin.setFaults({ unavailableMs: 0 });
-  const running = invoke(platform, 0, { sleepMs: 800 });
-  await until("it runs", () => service.admin.instances().some(({ state }) => state === "busy"));
-  platform.close();
-  assert.equal((await running).kind, "unknown");
-  assert.equal((await invoke(platform, 0)).kind, "notStarted");
-  await service.close();
-  const orphan = await openAwsLambda(options);
-  assert.equal((await invoke(orphan, 0)).kind, "notStarted");
-  orphan.close();
-});
+for (const transport of ["signed", "sdk"] as const) {
+  test(`adapter: every kind of outcome, ${transport}`, async (t) => {
+    const { service, create } = await startFixture(t);
+    await create("p-0", { Timeout: 1 });
+    const options = { endpoint: service.url, prefix: "p", nodes: 2, timeoutS: 1, transport };
+    const platform = await openAwsLambda(options);
+    const cold = await invoke(platform, 0);
+    assert.ok(cold.kind === "returned" && cold.report !== null);
+    assert.ok((cold.report.initMs ?? 0) > 0);
+    assert.ok(cold.report.billedMs >= cold.report.durationMs + (cold.report.initMs ?? 0));
+    assert.equal(cold.report.memoryMb, 256);
+    const warm = await invoke(platform, 0);
+    assert.ok(warm.kind === "returned" && warm.report?.initMs === null);
+    const thrown = await invoke(platform, 0, { throw: "x" });
+    assert.ok(thrown.kind === "crashed" && thrown.errorType === "RangeError");
+    const late = await invoke(platform, 0, { sleepMs: 3000 });
+    assert.ok(late.kind === "crashed" && late.errorType === "Sandbox.Timedout");
+    assert.equal(late.report?.billedMs, 1000);
+    const absent = await invoke(platform, 1);
+    assert.ok(absent.kind === "notStarted" && !absent.isThrottle);
+    service.admin.setFaults({ throttleMs: 60_000 });
+    const throttled = await invoke(platform, 0);
+    assert.ok(throttled.kind === "notStarted" && throttled.isThrottle);
+    assert.equal(throttled.retryAfterMs, 1000);
+    service.admin.setFaults({ throttleMs: 0, unavailableMs: 60_000 });
+    assert.equal((await invoke(platform, 0)).kind, "unknown");
+    service.admin.setFaults({ unavailableMs: 0 });
+    const running = invoke(platform, 0, { sleepMs: 800 });
+    await until("it runs", () => service.admin.instances().some(({ state }) => state === "busy"));
+    platform.close();
+    assert.equal((await running).kind, "unknown");
+    assert.equal((await invoke(platform, 0)).kind, "notStarted");
+    await service.close();
+    const orphan = await openAwsLambda(options);
+    assert.equal((await invoke(orphan, 0)).kind, "notStarted");
+    orphan.close();
+  });
+}
 
 test("adapter: a service that dies in the middle proves nothing", async (t) => {
   const { service, create } = await startFixture(t);

@@ -29,7 +29,11 @@ export const rooms: Readonly<Record<string, Room>> = {
   proxy: pure("core", "wire"),
   client: pure("core", "wire", "checksum", "erasure"),
   gateway: pure("core", "client"),
-  platform: { rooms: ["core"], node: true, packages: ["@aws-sdk/client-lambda"] },
+  platform: {
+    rooms: ["core"],
+    node: true,
+    packages: ["@aws-sdk/client-lambda", "@smithy/signature-v4"],
+  },
   // A socket receives in place only if it asks the parser of frames where the next bytes belong.
   host: { rooms: ["core", "wire"], node: true, packages: [] },
   sim: pure(...everything.filter((room) => room !== "host" && room !== "sim")),
