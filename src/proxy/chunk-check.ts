@@ -6,19 +6,26 @@ import type { Message, WireChunkId } from "../wire/messages.ts";
 import type { Exchange } from "./exchange.ts";
 import type { NodeLink } from "./node-link.ts";
 
+/** `gone`: the instance has dropped it, or never had it. `whole`: what a reader found was damaged on the way. */
+export type CheckOutcome = "gone" | "whole" | "unknown";
+
 /** One check; it is not repeated when it cannot be made. */
 export class ChunkCheck implements Exchange {
   readonly purpose = "repair";
   readonly #link: NodeLink;
   readonly #id: WireChunkId;
-  readonly #onGone: (instance: InstanceId | null) => void;
+  readonly #onOutcome: (outcome: CheckOutcome, instance: InstanceId | null) => void;
   #channel = 0;
 
-  /** `onGone`: this instance has dropped the chunk, or never had it. */
-  constructor(link: NodeLink, id: WireChunkId, onGone: (instance: InstanceId | null) => void) {
+  /** `onOutcome`: called once, with the instance whose word it is. */
+  constructor(
+    link: NodeLink,
+    id: WireChunkId,
+    onOutcome: (outcome: CheckOutcome, instance: InstanceId | null) => void,
+  ) {
     this.#link = link;
     this.#id = id;
-    this.#onGone = onGone;
+    this.#onOutcome = onOutcome;
   }
 
   start(channel: number): void {
@@ -32,10 +39,12 @@ export class ChunkCheck implements Exchange {
 
   onMessage(message: Message): void {
     this.#link.finish(this.#channel);
-    if (message.kind === "chunkAbsent") this.#onGone(this.#link.awakeInstance);
+    const outcome =
+      message.kind === "chunkAbsent" ? "gone" : message.kind === "chunkStored" ? "whole" : "unknown";
+    this.#onOutcome(outcome, this.#link.awakeInstance);
   }
 
   onEnd(): void {
-    // The next reader will find out.
+    this.#onOutcome("unknown", null); // The next reader will find out.
   }
 }

@@ -5,7 +5,7 @@ import { chunkCount } from "../core/code.ts";
 import type { InstanceId } from "../core/ids.ts";
 import type { Timer } from "../core/ports.ts";
 import type { MessageOf } from "../wire/messages.ts";
-import { ChunkCheck } from "./chunk-check.ts";
+import { ChunkCheck, type CheckOutcome } from "./chunk-check.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
 import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
 import type { ClientChannel, OperationContext } from "./operation.ts";
@@ -18,7 +18,8 @@ type ChunkState =
   | { readonly kind: "idle" }
   | { readonly kind: "fetching"; readonly reader: ChunkReader }
   | { readonly kind: "done" }
-  /** Proven missing, or found corrupt by this reader. */
+  /** Found corrupt by this reader; its function is checking it. */
+  | { readonly kind: "doubted" }
   | { readonly kind: "missing" }
   | { readonly kind: "unreachable" };
 
@@ -37,6 +38,8 @@ export class StripeGet {
   readonly #onEnd: (end: StripeEnd) => void;
   readonly #chunks: ChunkState[];
   readonly #erasures = new Set<number>();
+  /** Found corrupt once, and whole by their functions: damaged on the way, and worth a second read, not a third. */
+  readonly #readAnew = new Set<number>();
   /** How often each chunk was announced to the client: one that was cancelled may be wanted after all. */
   readonly #attempts = new Map<number, number>();
   readonly #startedAt: number;
@@ -80,15 +83,15 @@ export class StripeGet {
   /** The reader found this chunk corrupt. Its function is asked to check: a claim alone destroys nothing. */
   onBad(index: number): void {
     if (this.#chunks[index]?.kind !== "done") return;
-    this.#chunks[index] = { kind: "missing" };
+    this.#chunks[index] = { kind: "doubted" };
     const { object, stripe } = this;
     const place = placeOf(object, stripe, index);
     const link = place === undefined ? undefined : this.#context.pool.links[place.node];
+    if (link === undefined) this.#chunks[index] = { kind: "unreachable" };
     link?.open(
-      new ChunkCheck(link, chunkIdOf(object, stripe, index), (instance) => {
-        if (placeOf(object, stripe, index)?.instance === instance)
-          this.#context.table.markMissing(object, stripe, index);
-      }),
+      new ChunkCheck(link, chunkIdOf(object, stripe, index), (outcome, instance) =>
+        this.#onChecked(index, outcome, instance),
+      ),
     );
     this.#fill();
   }
@@ -148,12 +151,30 @@ export class StripeGet {
     this.#fill();
   }
 
+  #onChecked(index: number, outcome: CheckOutcome, instance: InstanceId | null): void {
+    const { object, stripe } = this;
+    const isGone = outcome === "gone" && placeOf(object, stripe, index)?.instance === instance;
+    if (isGone) this.#context.table.markMissing(object, stripe, index);
+    if (this.#isClosed || this.#chunks[index]?.kind !== "doubted") return;
+    if (outcome === "whole" && !this.#readAnew.has(index)) {
+      this.#readAnew.add(index);
+      this.#chunks[index] = IDLE;
+    } else {
+      this.#chunks[index] = { kind: isGone ? "missing" : "unreachable" };
+    }
+    this.#fill();
+  }
+
   /** Asks for as many chunks as are still short, or ends without hope. */
   #fill(): void {
     if (this.#isClosed) return;
     while (this.#count("done") + this.#count("fetching") < this.#wanted) {
       const next = this.#preferred()[0];
-      if (next === undefined) return this.#giveUp();
+      if (next === undefined) {
+        // A chunk in doubt may turn out whole; the GET's deadline bounds the wait.
+        if (this.#count("doubted") === 0) this.#giveUp();
+        return;
+      }
       this.#ask(next);
     }
     this.#armHedge();

@@ -74,6 +74,28 @@ test("get: a corrupt chunk is replaced, and destroyed only by its function's own
   assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
 });
 
+test("get: more chunks damaged on the way than parity can replace are read anew, once; then it is no loss", () => {
+  const { world, client, body } = stored();
+  const exchange = client.get("k");
+  world.clock.until(() => isDecoded(exchange, "k"));
+  const bad = (index: number) =>
+    client.send(exchange.channel, { kind: "chunkBad", stripe: 0, index });
+  const attemptsOf = (index: number) =>
+    all(exchange, "chunk").filter((each) => each.index === index).length;
+  bad(0);
+  bad(1);
+  world.clock.until(() => attemptsOf(2) === 1 && attemptsOf(0) + attemptsOf(1) === 3);
+  world.settle();
+  assert.equal(all(exchange, "miss").length, 0);
+  for (const index of [2, 0, 1, 2, 0, 1]) {
+    bad(index);
+    world.settle();
+  }
+  assert.equal(first(exchange, "miss").reason, "unreachable");
+  assert.equal(world.chunksHeld, 3);
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body, "nothing was forgotten");
+});
+
 test("get: a chunk that was cancelled midway and is wanted after all begins anew as the next attempt", () => {
   const world = new World();
   const client = world.client();
