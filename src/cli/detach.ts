@@ -29,8 +29,10 @@ export async function detach(context: CommandContext): Promise<ExitName> {
   const line = await readyLine(child);
   if (line === null) {
     const lines = readFileSync(logPath, "utf8").trimEnd().split("\n").slice(-LOG_LINES_SHOWN);
-    const exit = exitNamed(child.exitCode);
-    throw new CommandError(exit, lines.join("\n").replaceAll(/^infinicache: /gm, ""));
+    // Beside what the command says there may be warnings of the platform.
+    const said = lines.filter((text) => text.startsWith("infinicache: "));
+    const reason = (said.length > 0 ? said : lines).join("\n").replaceAll(/^infinicache: /gm, "");
+    throw new CommandError(exitNamed(child.exitCode), reason);
   }
   child.unref();
   child.stdout?.destroy();
