@@ -246,6 +246,70 @@ export const COMMANDS: readonly CommandRow[] = [
     load: () => import("./commands/demo.ts"),
   },
   {
+    name: "model availability",
+    arguments: "",
+    summary: "how likely objects are lost when functions are reclaimed, by the paper's model",
+    settings: [],
+    options: [
+      { flags: "--nodes <count>", summary: "functions of the pool", byDefault: "400" },
+      { flags: "--code <d+p>", summary: "code of the objects", byDefault: "10+2" },
+      {
+        flags: "--interval <time>",
+        summary: "within this, what was lost has been made good",
+        byDefault: "1m",
+      },
+      {
+        flags: "--reclaims <model>",
+        summary:
+          "heavy-tailed (default), poisson[:PER-HOUR] (36) or mass[:HOURS] (6): published for 400 functions, and scaled",
+      },
+      {
+        flags: "--per-minute <counts>",
+        summary:
+          "instead: how many of the pool's functions went in a minute, with how often: 0:1400,3:40",
+      },
+      {
+        flags: "--stripes <counts>",
+        summary: "objects of so many stripes of 32 MiB",
+        byDefault: "1,3,32",
+      },
+    ],
+    examples: [
+      "model availability",
+      "model availability --reclaims poisson:265 --interval 5m",
+      "model availability --nodes 400 --code 10+1 --per-minute 3,5,10 --json",
+    ],
+    load: async () => ({ run: (await import("./commands/model.ts")).availability }),
+  },
+  {
+    name: "model cost",
+    arguments: "",
+    summary: "what an hour of a pool costs, by the paper's model, at prices of 2020 and of today",
+    settings: [],
+    options: [
+      { flags: "--nodes <count>", summary: "functions of the pool", byDefault: "400" },
+      { flags: "--memory <mb>", summary: "memory of a function in MB", byDefault: "1536" },
+      { flags: "--warm-up <time>", summary: "every function is warmed so often", byDefault: "1m" },
+      { flags: "--warm-up-time <time>", summary: "how long that runs", byDefault: "2ms" },
+      {
+        flags: "--backup <time>",
+        summary: "every function is backed up so often; 0: never",
+        byDefault: "0",
+      },
+      { flags: "--backup-time <time>", summary: "how long that runs", byDefault: "1600ms" },
+      { flags: "--gets <count>", summary: "GETs an hour", byDefault: "750" },
+      { flags: "--chunks <count>", summary: "functions invoked by one GET", byDefault: "12" },
+      { flags: "--chunk-time <time>", summary: "how long each runs for it", byDefault: "43ms" },
+      {
+        flags: "--against <dollars>",
+        summary: "an hour of what it is compared with: cache.r5.24xlarge",
+        byDefault: "10.368",
+      },
+    ],
+    examples: ["model cost", "model cost --backup 5m --gets 100000"],
+    load: async () => ({ run: (await import("./commands/model.ts")).cost }),
+  },
+  {
     name: "config schema",
     arguments: "",
     summary: "print the JSON Schema of infinicache.config.json",

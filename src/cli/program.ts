@@ -66,6 +66,7 @@ function createProgram(host: ProgramHost, run: Run): Command {
 const GROUPS: Readonly<Record<string, string>> = {
   chaos: "break things on purpose, through the local Lambda service",
   config: "settings: what there is, and what they are now",
+  model: "availability and cost as the paper computes them, without a pool",
 };
 
 function groupOf(program: Command, groups: Map<string, Command>, name: string): Command {
