@@ -17,6 +17,10 @@ const NODE_MEMORY_MB_MIN = 128;
 const MEGABYTE = 1_048_576;
 /** Doors and proxy each wait up to 10 s for what is under way; beyond both, something hangs, and the process ends anyway. */
 const CLOSE_MS_MAX = 25_000;
+/** A start takes seconds; after this the person waiting is told what it may be. */
+const SLOW_START_MS = 10_000;
+const SLOW_START_NOTE =
+  "still starting: not every function has said hello; they must be able to reach this proxy (see --host and --advertise)";
 /** The paper's billing cycle. */
 const CYCLE_MS = 100;
 
@@ -73,10 +77,20 @@ export function fitMemory(
   return { memoryMb: fittingMb, note };
 }
 
-/** Runs `start`; a taken port becomes an error that names its holder. */
-export async function starting<Running>(start: () => Promise<Running>): Promise<Running> {
+/** Runs `start`; a taken port becomes an error that names its holder, and a signal ends the wait. */
+export async function starting<Running>(
+  { signal, clock, terminal }: Pick<CommandContext, "signal" | "clock" | "terminal">,
+  start: () => Promise<Running>,
+): Promise<Running> {
+  const slow = clock.setTimer(SLOW_START_MS, () => terminal.note(SLOW_START_NOTE));
+  let stop = (): void => {};
+  // What has been started by then ends with the process.
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(new CommandError("interrupted", "stopped before it was ready"));
+    signal.addEventListener("abort", stop, { once: true });
+  });
   try {
-    return await start();
+    return await Promise.race([start(), stopped]);
   } catch (error) {
     const port = busyPort(error);
     if (port === null) throw error;
@@ -87,6 +101,9 @@ export async function starting<Running>(start: () => Promise<Running>): Promise<
       `port ${port} is taken by ${by}\nchoose others with --port P (P to P+4 are used; 0: any free ones)`,
       { cause: error },
     );
+  } finally {
+    slow.cancel();
+    signal.removeEventListener("abort", stop);
   }
 }
 

@@ -301,7 +301,11 @@ export class ProxyCache implements Cache {
       // A cache out of reach must not take the application down with it: then the loader answers alone.
       if (!isOutOfReach(error)) throw error;
     }
-    const bytes = await collect(await loader(signal));
+    const body: unknown = await loader(signal);
+    if (!(body instanceof Uint8Array) && !isAsyncIterable(body)) {
+      throw invalid("a loader resolves with a Uint8Array or an async iterable of them");
+    }
+    const bytes = await collect(body);
     try {
       await this.put(key, bytes, { ...put, ...call });
     } catch (error) {

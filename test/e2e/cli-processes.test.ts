@@ -95,6 +95,17 @@ test("proxy: with no Lambda service there, exit 3 and what to do", () => {
   assert.match(err, /no Lambda service answers at http:\/\/127\.0\.0\.1:9/);
 });
 
+test("proxy: a signal ends the wait for functions that cannot reach it", async () => {
+  const service = await fixture.start(["lambda-service", "--port", "0"]);
+  const lambda = service.ready.lambda;
+  const args = ["proxy", "--port", "0", "--lambda", lambda, "--advertise", "127.0.0.1:9", ...SMALL];
+  const { child, ended } = fixture.pipe(args);
+  await sleep(2_000);
+  child.kill("SIGTERM");
+  assert.equal(await ended, 130);
+  assert.equal(await terminate(service), 0);
+});
+
 test("up: unknown and impossible settings are exit 2, told together", () => {
   fixture.environment["INFINICACHE_NODS"] = "3";
   const wrong = fixture.run(["up", "--memory", "1", "--reclaim", "maybe"]);

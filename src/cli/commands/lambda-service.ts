@@ -8,7 +8,7 @@ import { serveUntilStopped, starting } from "../serving.ts";
 export async function run(context: CommandContext): Promise<ExitName> {
   const { settings, terminal, composition } = context;
   const { host, port, seed, reclaim, freeze } = settings;
-  const service = await starting(() =>
+  const service = await starting(context, () =>
     composition.startLambda({ host, port, seed, reclaim, freeze }),
   );
   if (terminal.isJson) terminal.out(JSON.stringify({ ready: true, lambda: service.url }));

@@ -17,7 +17,7 @@ export async function run(context: CommandContext): Promise<ExitName> {
     );
   }
   const options = poolOptions(settings, settings.memoryMb);
-  const pool = await starting(() => composition.startPool(options, settings.lambda)).catch(
+  const pool = await starting(context, () => composition.startPool(options, settings.lambda)).catch(
     (error: unknown) => {
       throw isNetworkError(error) ? noService(settings.lambda, error) : error;
     },

@@ -21,7 +21,7 @@ export async function run(
   const { memoryMb, note } = fitMemory(settings, process.availableMemory());
   if (note !== null) terminal.note(note);
   const { seed, reclaim, freeze } = settings;
-  const pool = await starting(() =>
+  const pool = await starting(context, () =>
     composition.startLocal({ ...poolOptions(settings, memoryMb), seed, reclaim, freeze }),
   );
   const forget = leaveNote(runFolder(environment), {
