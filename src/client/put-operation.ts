@@ -201,6 +201,7 @@ export class PutOperation implements Operation {
       kind: "putOpen",
       key,
       sequence,
+      bytes,
       ...code,
       ttlMs,
       ifAbsent,

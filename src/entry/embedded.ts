@@ -4,11 +4,15 @@
 import type { Cache } from "../client/api.ts";
 import { type CodeSpec, chunkCount, codeFault, formatCode } from "../core/code.ts";
 import { CacheError } from "../core/errors.ts";
+import type { Timer } from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
+import { SystemClock } from "../host/system-clock.ts";
 import { startLambdaService } from "../platform/lambda-service/service.ts";
-import { openPool } from "./pool.ts";
+import { type OpenPool, openPool } from "./pool.ts";
 
 export type { ProxyStatus } from "../core/status.ts";
+
+const READY_MS_DEFAULT = 60_000;
 
 /** What an embedded pool is made by; everything has a default. */
 export interface EmbeddedOptions {
@@ -34,7 +38,9 @@ export interface EmbeddedOptions {
   readonly secretHex?: string;
   /** How often a function that holds data is invoked to keep it; default 60,000, 0: never. */
   readonly warmUpIntervalMs?: number;
-  /** The price table of the costs in `status`; default `arm`. */
+  /** How long the functions may take until each has said hello; default 60,000. */
+  readonly readyMs?: number;
+  /** The price table of the costs in `status`; default `x86`. */
   readonly pricing?: "x86" | "arm";
 }
 
@@ -52,7 +58,8 @@ export interface EmbeddedPool {
 
 /**
  * Starts a pool in this process; ready when every function has said hello. It rejects with `ICACHE_INVALID` for a
- * code wider than the pool, and with the system's error when the Lambda service or a port cannot be had.
+ * code wider than the pool, with `ICACHE_UNREACHABLE` when functions cannot dial back within `readyMs`, and with the
+ * system's error when the Lambda service or a port cannot be had.
  *
  * @example
  * const pool = await startEmbedded({ nodes: 24 });
@@ -78,12 +85,12 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
         stateDir,
         secretHex: options.secretHex ?? "",
         warmUpIntervalMs: options.warmUpIntervalMs ?? 60_000,
-        pricing: options.pricing ?? "arm",
+        pricing: options.pricing ?? "x86",
         ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
       },
       url,
     );
-    await pool.proxy.greetAll();
+    await greeted(pool, options.readyMs ?? READY_MS_DEFAULT);
     return {
       cache: pool.cache,
       clientAddress: pool.proxy.clientAddress,
@@ -96,6 +103,25 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
   } catch (error) {
     await service?.close();
     throw error;
+  }
+}
+
+async function greeted(pool: OpenPool, readyMs: number): Promise<void> {
+  let late: Timer | null = null;
+  const deadline = new Promise<never>((_, reject) => {
+    late = new SystemClock().setTimer(readyMs, () => {
+      const { greeted, count } = pool.proxy.status().nodes;
+      const text = `${greeted} of ${count} functions said hello within ${readyMs} ms; they must reach ${pool.proxy.functionAddress}, or the address in "advertise"`;
+      reject(new CacheError("ICACHE_UNREACHABLE", text));
+    });
+  });
+  try {
+    await Promise.race([pool.proxy.greetAll(), deadline]);
+  } catch (error) {
+    await pool.close();
+    throw error;
+  } finally {
+    (late as Timer | null)?.cancel();
   }
 }
 

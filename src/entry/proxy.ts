@@ -45,6 +45,7 @@ export interface ProxyOptions {
   readonly policy?: BillingPolicySpec;
   /** Default 60,000; 0: off. */
   readonly warmUpIntervalMs?: number;
+  /** The price table of the ledger; default `x86`, as functions are deployed. */
   readonly pricing?: "x86" | "arm";
 }
 
@@ -81,7 +82,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const clock = new SystemClock();
   const wallClock = new SystemWallClock();
   const random = new SystemRandom();
-  const prices = PRICES[options.pricing === "x86" ? "lambda-x86" : "lambda-arm"];
+  const prices = PRICES[options.pricing === "arm" ? "lambda-arm" : "lambda-x86"];
   const store = openStore(options.stateDir, random.u32(), wallClock.now());
   const core = new ProxyCore({
     pool: options.pool,

@@ -46,6 +46,11 @@ export class Pool {
     this.#table = table;
   }
 
+  /** What all nodes together may hold. */
+  get capacityBytes(): number {
+    return this.spaces.reduce((sum, space) => sum + space.budgetBytes, 0);
+  }
+
   link(node: NodeIndex): NodeLink {
     const link = this.links[node];
     if (link === undefined) throw new RangeError(`there is no node ${node}`);

@@ -50,6 +50,11 @@ export class PutOperation implements Operation {
       channel.send({ kind: "failed", code: "ICACHE_INVALID", reason: fault });
       return null;
     }
+    const tooLarge = sizeFault(request, context.pool.capacityBytes);
+    if (tooLarge !== null) {
+      channel.send({ kind: "failed", code: "ICACHE_TOO_LARGE", reason: tooLarge });
+      return null;
+    }
     if (!context.putGate.hasRoomToWait) {
       channel.send({
         kind: "failed",
@@ -241,6 +246,15 @@ export class PutOperation implements Operation {
     this.#slot.release();
     for (const stripe of this.#stripes.values()) stripe.close(isStored);
   }
+}
+
+/** An object that can never fit is refused before anything is evicted for it. */
+function sizeFault(request: MessageOf<"putOpen">, capacityBytes: number): string | null {
+  const { bytes, dataChunks, parityChunks } = request;
+  if (bytes === Number.MAX_SAFE_INTEGER) return null; // Not known yet: it fails when the pool is full of it.
+  const needBytes = (bytes / dataChunks) * (dataChunks + parityChunks);
+  if (needBytes <= capacityBytes) return null;
+  return `the object takes ${Math.ceil(needBytes)} bytes as ${dataChunks}+${parityChunks}; the whole pool has ${capacityBytes}`;
 }
 
 function requestFault(request: MessageOf<"putOpen">, nodes: number): string | null {

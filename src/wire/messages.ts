@@ -120,10 +120,11 @@ export const MESSAGES = {
   putOpen: message(
     0x20,
     ["client"],
-    "Begins a PUT; `sequence` makes a retry take effect once. ttlMs 0: for ever.",
+    "Begins a PUT of `bytes` (2^53 - 1: not known yet); `sequence` makes a retry take effect once. ttlMs 0: for ever.",
     {
       key,
       sequence: u53,
+      bytes: u53,
       dataChunks: u8,
       parityChunks: u8,
       ttlMs: u53,

@@ -29,11 +29,16 @@ test("every example of the library compiles", () => {
       (code) =>
         `${given}export async function example(body: Uint8Array) {\n${code}\nreturn [connect, CacheError, cache, bytes, body];\n}`,
     );
-  const entry = docExamples("src/entry/library.ts").map(
-    (code) => `import { connect } from "infinicache";\n${code}\nexport {};`,
-  );
+  const entry = [
+    ...docExamples("src/entry/library.ts").map(
+      (code) => `import { connect } from "infinicache";\n${code}\nexport {};`,
+    ),
+    ...docExamples("src/entry/embedded.ts").map(
+      (code) => `import { startEmbedded } from "infinicache/proxy";\n${code}\nexport {};`,
+    ),
+  ];
   assert.ok(
-    pages.length >= 3 && comments.length >= 12 && entry.length === 1,
+    pages.length >= 3 && comments.length >= 12 && entry.length === 2,
     "the examples were found",
   );
   const sources = new Map(
@@ -52,7 +57,10 @@ test("every example of the library compiles", () => {
     target: ts.ScriptTarget.ES2024,
     module: ts.ModuleKind.NodeNext,
     moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    paths: { infinicache: [join(root, "src/entry/library.ts")] },
+    paths: {
+      infinicache: [join(root, "src/entry/library.ts")],
+      "infinicache/proxy": [join(root, "src/entry/embedded.ts")],
+    },
   };
   const host = ts.createCompilerHost(options);
   host.fileExists = (path) => sources.has(path) || ts.sys.fileExists(path);

@@ -22,6 +22,8 @@ export interface Exchange {
 
 /** What a PUT may be told. */
 export interface PutWishes {
+  /** Of the whole body; absent: the client does not say. */
+  readonly bytes?: number;
   readonly code?: { readonly dataChunks: number; readonly parityChunks: number };
   readonly ifAbsent?: boolean;
   readonly sequence?: number;
@@ -93,6 +95,7 @@ export class TestClient implements ConnectionHandler {
       kind: "putOpen",
       key,
       sequence: wishes.sequence ?? this.#nextSequence++,
+      bytes: wishes.bytes ?? Number.MAX_SAFE_INTEGER,
       ...(wishes.code ?? { dataChunks: 2, parityChunks: 1 }),
       ttlMs: wishes.ttlMs ?? 0,
       ifAbsent: wishes.ifAbsent ?? false,

@@ -168,6 +168,18 @@ test("put: when there is no room whole objects are evicted; pinned ones never", 
   assert.deepEqual(decoded(reading, "k11"), bodyOf(8_000, 11));
 });
 
+test("put: an object that can never fit is refused before anything is evicted for it", () => {
+  const world = new World();
+  const client = world.client();
+  put(world, client, "kept", bodyOf(1_000));
+  const { capacityBytes } = world.proxy.status();
+  const tooLarge = client.openPut("huge", { bytes: capacityBytes });
+  world.clock.advance(1);
+  assert.equal(first(tooLarge, "failed").code, "ICACHE_TOO_LARGE");
+  assert.equal(world.proxy.counters.evictions, 0);
+  assert.deepEqual(decoded(get(world, client, "kept"), "kept"), bodyOf(1_000));
+});
+
 test("put: time to live ends reads at its time; the longest one is for ever", () => {
   const world = new World();
   const client = world.client();
