@@ -45,11 +45,13 @@ function contentsOf(instance: Instance): Set<string> {
 }
 
 /**
- * A version is being written down: each stripe has at least `chunksMin` chunks, all on distinct nodes, and what the
- * table says is stored on an instance that lives is there.
+ * A version is being written down: each stripe has at least `chunksMin` chunks, all on distinct nodes, and what is new in
+ * it is on its instance, if that lives. `before`: the same version as it was written down last, or null. A chunk that
+ * stood there already may have been dropped since, with the news of it still on its way to the proxy.
  */
 export function judgeCommit(
   object: StoredObject,
+  before: StoredObject | null,
   instances: readonly Instance[],
   chunksMin: number,
 ): string[] {
@@ -66,23 +68,27 @@ export function judgeCommit(
         `stripe ${stripe} of ${key} version ${version} has ${stored.length} chunks, and ${chunksMin} are promised`,
       );
   }
-  return [...faults, ...judgePlaces([object], instances, "at its commit")];
+  const isNew = (at: number): boolean =>
+    before?.places[at]?.instance !== object.places[at]?.instance;
+  return [...faults, ...judgePlaces([object], instances, "at its commit", isNew)];
 }
 
-/** What the table says is stored on an instance that lives is there. */
+/** What the table says is stored on an instance that lives is there; of each object only the places that count. */
 export function judgePlaces(
   objects: Iterable<StoredObject>,
   instances: readonly Instance[],
   when: string,
+  counts: (at: number) => boolean = () => true,
 ): string[] {
   const faults: string[] = [];
   const contents = new Map(
     instances.map((instance) => [instance.core.instance, contentsOf(instance)]),
   );
   for (const object of objects) {
-    for (const { stripe, index, node, instance } of chunksOf(object)) {
+    for (const [at, { stripe, index, node, instance }] of chunksOf(object).entries()) {
       const held = contents.get(instance);
-      if (held === undefined || held.has(`${object.version}.${stripe}.${index}`)) continue;
+      if (!counts(at) || held === undefined || held.has(`${object.version}.${stripe}.${index}`))
+        continue;
       faults.push(
         `chunk ${stripe}.${index} of ${object.key} version ${object.version} is not on node ${node} ${when}`,
       );
@@ -171,7 +177,10 @@ export function judgeInvoke(
 ): string[] {
   const { node, sender } = invocation;
   const busy = instances.filter(
-    (each) => each.node === node && each.running?.invocation.sender === sender,
+    (each) =>
+      each.node === node &&
+      each.running?.invocation.sender === sender &&
+      !each.running.invocation.isAnswered, // Of two that ran one Invoke the slower is nobody's business any more.
   );
   if (busy.length === 0) return [];
   const { state, instance } = linkOf();

@@ -1,11 +1,11 @@
-// What goes wrong in a simulated world and when: for each kind of fault that the scenario has a Poisson process of its
-// own, until the storm is over. It breaks things; what must hold nevertheless, checkers.ts and history.ts say.
+// What goes wrong in a simulated world, kind by kind; when, the scenario says. It breaks things; what must hold
+// nevertheless, checkers.ts and history.ts say.
 
 import type { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
 import type { Instance, Provider } from "./provider.ts";
 import type { FaultKind, Scenario } from "./scenario.ts";
-import type { SeededRandom } from "./seeded-random.ts";
+import { SeededRandom } from "./seeded-random.ts";
 import type { SimClient } from "./sim-client.ts";
 import type { SimConnection } from "./sim-connection.ts";
 import type { VirtualClock, VirtualWallClock } from "./virtual-clock.ts";
@@ -24,28 +24,16 @@ export interface FaultTargets {
   trace(what: string): void;
 }
 
-/** Sets the storm off; nothing new happens after `untilMs`. */
-export function scheduleFaults(
-  scenario: Scenario,
-  random: SeededRandom,
-  targets: FaultTargets,
-  untilMs: number,
-): void {
+/** Sets the storm off. */
+export function scheduleFaults(scenario: Scenario, targets: FaultTargets): void {
   const { clock, provider } = targets;
   provider.trouble.lostAnswer = scenario.lostAnswer;
   provider.trouble.lostRequest = scenario.lostRequest;
-  for (const [kind, meanMs] of scenario.faults) {
-    const chance = random.fork(kind);
-    const arm = (): void => {
-      const at = clock.now() + chance.exponential(meanMs);
-      if (at >= untilMs) return;
-      clock.at(at, () => {
-        targets.trace(`fault: ${kind}`);
-        FAULTS[kind](targets, chance);
-        arm();
-      });
-    };
-    arm();
+  for (const { atMs, kind, salt } of scenario.faults) {
+    clock.at(atMs, () => {
+      targets.trace(`fault: ${kind}`);
+      FAULTS[kind](targets, new SeededRandom(salt));
+    });
   }
 }
 
@@ -54,6 +42,8 @@ export function stopFaults(targets: FaultTargets, machines: Iterable<Machine>): 
   Object.assign(targets.provider.trouble, {
     throttledUntil: 0,
     slowStartUntil: 0,
+    secondUntil: 0,
+    twiceUntil: 0,
     lostAnswer: 0,
     lostRequest: 0,
   });
@@ -77,6 +67,24 @@ const FAULTS: Readonly<Record<FaultKind, (targets: FaultTargets, random: SeededR
   "slow start": ({ clock, provider }, random) => {
     provider.trouble.slowStartUntil = clock.now() + random.between(500, 5_000);
   },
+  "second instance": ({ clock, provider }, random) => {
+    provider.trouble.secondUntil = clock.now() + random.between(100, 2_000);
+  },
+  "run twice": ({ clock, provider }, random) => {
+    provider.trouble.twiceUntil = clock.now() + random.between(100, 1_000);
+  },
+  "stop function": (targets, random) => {
+    const busy = targets.provider.instances.filter(({ running }) => running !== null);
+    if (busy.length === 0) return;
+    const instance = random.pick(busy);
+    const { running } = instance;
+    // One that has been invoked anew by then was thawed for that, and one that returned is frozen for good reason.
+    stop(targets, instance.machine, random.exponential(3_000), () => instance.running === running);
+  },
+  "stop proxy": (targets, random) =>
+    stop(targets, targets.proxyMachine(), random.exponential(1_500)),
+  "stop client": (targets, random) =>
+    stop(targets, random.pick(targets.clients()).machine, random.exponential(3_000)),
   "break connection": (targets, random) => {
     const connection = aConnection(targets, random);
     if (connection !== null)
@@ -115,6 +123,9 @@ const FAULTS: Readonly<Record<FaultKind, (targets: FaultTargets, random: SeededR
   throttle: ({ clock, provider }, random) => {
     provider.trouble.throttledUntil = clock.now() + random.exponential(3_000);
   },
+  "throttle for a minute": ({ clock, provider }) => {
+    provider.trouble.throttledUntil = clock.now() + 60_000;
+  },
   "restart proxy": (targets, random) => targets.restartProxy(true, random.chance(0.5)),
   "lose proxy state": (targets, random) => targets.restartProxy(false, random.chance(0.5)),
   "crash client": (targets, random) => targets.crashClient(random.pick(targets.clients())),
@@ -122,6 +133,20 @@ const FAULTS: Readonly<Record<FaultKind, (targets: FaultTargets, random: SeededR
     targets.wallClock.jump(random.pick([-3_600_000, -5_000, 5_000, 3_600_000]));
   },
 };
+
+/** As SIGSTOP and, after a while, SIGCONT: the program sees nothing, its connections stay. */
+function stop(
+  { clock }: FaultTargets,
+  machine: Machine,
+  forMs: number,
+  mayThaw: () => boolean = () => true,
+): void {
+  if (machine.isFrozen || machine.isDead) return;
+  machine.freeze();
+  clock.setTimer(forMs, () => {
+    if (mayThaw()) machine.thaw(() => {});
+  });
+}
 
 function anInstance({ provider }: FaultTargets, random: SeededRandom): Instance | null {
   return provider.instances.length === 0 ? null : random.pick(provider.instances);

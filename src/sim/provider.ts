@@ -29,6 +29,10 @@ export interface ProviderOptions {
 export interface ProviderTrouble {
   throttledUntil: number;
   slowStartUntil: number;
+  /** Until then new instances are started although others are idle. */
+  secondUntil: number;
+  /** Until then an Invoke may be run by two instances; the answer of the first is told. */
+  twiceUntil: number;
   /** The chance that an invocation runs and its answer is lost. */
   lostAnswer: number;
   /** The chance that an Invoke is lost on its way, and nobody can tell. */
@@ -43,6 +47,7 @@ export interface Invocation {
   readonly sender: Machine;
   readonly done: (outcome: InvokeOutcome) => void;
   isAnswerLost: boolean;
+  isAnswered: boolean;
 }
 
 /** One sandbox behind a node. */
@@ -83,6 +88,8 @@ export class Provider {
   readonly trouble: ProviderTrouble = {
     throttledUntil: 0,
     slowStartUntil: 0,
+    secondUntil: 0,
+    twiceUntil: 0,
     lostAnswer: 0,
     lostRequest: 0,
   };
@@ -126,6 +133,7 @@ export class Provider {
             sender,
             done,
             isAnswerLost: false,
+            isAnswered: false,
           });
       },
       close: () => {},
@@ -167,15 +175,20 @@ export class Provider {
       invocation.isAnswerLost = true;
       this.#loseAnswer(invocation);
     }
-    this.#clock.setTimer(apiMs, () => this.#route(invocation));
+    this.#clock.setTimer(apiMs, () => this.#route(invocation, false));
+    if (this.#clock.now() < this.trouble.twiceUntil && random.chance(0.3))
+      this.#clock.setTimer(random.between(0, 20) + apiMs, () => this.#route(invocation, true));
   }
 
-  #route(invocation: Invocation): void {
+  /** `isRepeat`: it is on its way to one instance already. */
+  #route(invocation: Invocation, isRepeat: boolean): void {
     const idle = this.#instances.filter(
       ({ node, running }) => node === invocation.node && running === null,
     );
     const { routing } = this.#options;
-    const isColdAnyway = routing === "cold" && this.#random.chance(0.1);
+    const isColdAnyway =
+      this.#random.chance(routing === "cold" ? 0.1 : 0) ||
+      this.#clock.now() < this.trouble.secondUntil;
     if (idle.length > 0 && !isColdAnyway) {
       idle.sort((a, b) => b.usedAt - a.usedAt);
       const chosen =
@@ -191,7 +204,7 @@ export class Provider {
       this.#instances.filter(({ node }) => node === invocation.node).length >=
       INSTANCES_PER_NODE_MAX
     ) {
-      this.#refuse(invocation);
+      if (!isRepeat) this.#refuse(invocation);
       return;
     }
     const initMs =
@@ -276,7 +289,8 @@ export class Provider {
   }
 
   #answer(invocation: Invocation, outcome: InvokeOutcome): void {
-    if (invocation.isAnswerLost) return;
+    if (invocation.isAnswerLost || invocation.isAnswered) return;
+    invocation.isAnswered = true;
     this.#clock.setTimer(this.#random.between(API_MS_MIN, API_MS_MAX), () =>
       this.#tell(invocation, outcome),
     );

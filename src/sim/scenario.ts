@@ -1,16 +1,23 @@
-// What one seed stands for: the size of the world, its rules, and which kinds of trouble it has. Every seed draws its own
-// few of all kinds ("swarm testing"): faults that always come together hide each other.
+// What one seed stands for: the size of the world, its rules, and what goes wrong in it when. Every seed draws its own
+// few of all kinds of trouble ("swarm testing"): faults that always come together hide each other. A scenario is plain
+// JSON: one that was made smaller by hand or by minimise.ts is as good as a drawn one.
 
-import type { CodeRule, CodeSpec } from "../core/code.ts";
+import type { CodeSpec } from "../core/code.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
 import type { Routing } from "./provider.ts";
 import { SeededRandom } from "./seeded-random.ts";
+import type { Call } from "./workload.ts";
 
 /** Everything that can be made to go wrong now and then. */
 export const FAULT_KINDS = [
   "reclaim one",
   "reclaim many",
   "slow start",
+  "second instance",
+  "run twice",
+  "stop function",
+  "stop proxy",
+  "stop client",
   "break connection",
   "half-open connection",
   "isolate function",
@@ -18,6 +25,7 @@ export const FAULT_KINDS = [
   "slow function",
   "corrupt chunk",
   "throttle",
+  "throttle for a minute",
   "restart proxy",
   "lose proxy state",
   "crash client",
@@ -26,6 +34,16 @@ export const FAULT_KINDS = [
 
 /** One of them. */
 export type FaultKind = (typeof FAULT_KINDS)[number];
+
+/** Something goes wrong at a time; what it hits is drawn from its own salt, so that leaving one out changes no other. */
+export interface PlannedFault {
+  readonly atMs: number;
+  readonly kind: FaultKind;
+  readonly salt: number;
+}
+
+/** What callers do: anything, one key's creation over and over, or much removing and expiring. */
+export type Habit = "mixed" | "races" | "removals";
 
 /** What one seed stands for. */
 export interface Scenario {
@@ -38,10 +56,12 @@ export interface Scenario {
   /** Operations that one client has under way at once. */
   readonly callers: number;
   readonly keys: number;
+  readonly habit: Habit;
   /** Mean pause between two operations of a caller. */
   readonly pauseMs: number;
   readonly stormMs: number;
-  readonly codeRules: readonly CodeRule[];
+  /** Of objects that are not replicated. */
+  readonly code: CodeSpec;
   readonly policy: BillingPolicySpec;
   readonly warmUpIntervalMs: number;
   readonly stragglerMs: number;
@@ -50,11 +70,12 @@ export interface Scenario {
   readonly flipProbability: number;
   readonly lostAnswer: number;
   readonly lostRequest: number;
-  /** Mean time between two faults of a kind. */
-  readonly faults: ReadonlyMap<FaultKind, number>;
+  readonly faults: readonly PlannedFault[];
+  /** What each caller does, by its name; null: drawn from the seed while the world runs. */
+  readonly scripts: Readonly<Record<string, readonly Call[]>> | null;
 }
 
-/** Objects of this and more are chunks of more than one part. */
+/** Codes of objects that are not replicated. */
 const LARGE_CODES: readonly CodeSpec[] = [
   { dataChunks: 4, parityChunks: 2 },
   { dataChunks: 2, parityChunks: 1 },
@@ -66,7 +87,14 @@ const LARGE_CODES: readonly CodeSpec[] = [
 /** One seed in so many has no trouble. */
 const SEEDS_PER_CALM = 8;
 /** The share of kinds that a seed with trouble has. */
-const FAULT_SHARE = 0.35;
+const FAULT_SHARE = 0.3;
+/** Kinds that come so much more seldom than others: after each the world has to begin anew, or waits for long. */
+const RARE_FAULTS: ReadonlyMap<FaultKind, number> = new Map([
+  ["lose proxy state", 3],
+  ["throttle for a minute", 3],
+]);
+/** A storm in which the provider refuses everything for a minute lasts for so much longer, at a slower pace. */
+const LONG_STORM = 3;
 
 /** The scenario of a seed. */
 export function scenarioOf(seed: number): Scenario {
@@ -74,43 +102,54 @@ export function scenarioOf(seed: number): Scenario {
   const isCalm = seed % SEEDS_PER_CALM === 0;
   const trouble = (probability: number): number =>
     !isCalm && random.chance(FAULT_SHARE) ? probability : 0;
-  const faults = new Map<FaultKind, number>();
+  const means = new Map<FaultKind, number>();
   for (const kind of FAULT_KINDS) {
     const meanMs = random.between(2_000, 15_000);
     if (!isCalm && random.chance(FAULT_SHARE))
-      faults.set(kind, kind === "lose proxy state" ? 3 * meanMs : meanMs);
+      means.set(kind, meanMs * (RARE_FAULTS.get(kind) ?? 1));
   }
-  const routing = random.pick([
-    "most-recent",
-    "most-recent",
-    "least-recent",
-    "random",
-    "cold",
-  ] as const);
+  const slower = means.has("throttle for a minute") ? LONG_STORM : 1;
+  const stormMs = Math.round(slower * random.between(15_000, 40_000));
+  const routing = random.pick(["most-recent", "least-recent", "random", "cold"] as const);
   return {
     seed,
     isCalm,
-    faults,
+    faults: planFaults(means, stormMs, random),
     nodes: 6 + random.below(7),
-    budgetBytes: isCalm ? 64 * 1_024 * 1_024 : random.pick([400_000, 2_000_000, 16_000_000]),
+    budgetBytes: isCalm
+      ? 64 * 1_024 * 1_024
+      : random.pick([80_000, 400_000, 2_000_000, 16_000_000]),
     clients: 1 + random.below(3),
     callers: 1 + random.below(4),
-    keys: 1 + random.below(8),
-    pauseMs: random.pick([20, 100, 400]),
-    stormMs: random.between(15_000, 40_000),
-    codeRules: [
-      { bytesBelow: 4_096, code: { dataChunks: 1, parityChunks: 2 } },
-      { bytesBelow: Number.POSITIVE_INFINITY, code: random.pick(LARGE_CODES) },
-    ],
+    keys: random.chance(0.2) ? 24 : 1 + random.below(8),
+    habit: random.pick(["mixed", "mixed", "races", "removals"] as const),
+    pauseMs: slower * random.pick([20, 100, 400]),
+    stormMs,
+    code: random.pick(LARGE_CODES),
     policy: random.chance(0.5)
       ? { kind: "linger", lingerMs: random.pick([5, 10, 300]) }
       : { kind: "cycle", cycleMs: 100 },
     warmUpIntervalMs: random.pick([0, 10_000, 60_000]),
     stragglerMs: random.pick([200, 1_000]),
-    routing: isCalm ? "most-recent" : routing,
+    routing: isCalm || random.chance(0.25) ? "most-recent" : routing,
     delayMsMax: random.pick([0.5, 2, 20]),
     flipProbability: trouble(0.003),
     lostAnswer: trouble(0.02),
     lostRequest: trouble(0.02),
+    scripts: null,
   };
+}
+
+/** A Poisson process for each kind, until the storm is over. */
+function planFaults(
+  means: ReadonlyMap<FaultKind, number>,
+  stormMs: number,
+  random: SeededRandom,
+): PlannedFault[] {
+  const faults: PlannedFault[] = [];
+  for (const [kind, meanMs] of means) {
+    for (let atMs = random.exponential(meanMs); atMs < stormMs; atMs += random.exponential(meanMs))
+      faults.push({ atMs: Math.round(100 * atMs) / 100, kind, salt: random.u32() });
+  }
+  return faults.sort((a, b) => a.atMs - b.atMs);
 }

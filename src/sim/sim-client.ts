@@ -8,27 +8,28 @@ import { Gate } from "../client/gate.ts";
 import { GetOperation, type GetOutcome } from "../client/get-operation.ts";
 import type { Operation, OperationHost, Outcome } from "../client/operation.ts";
 import { PutOperation, type PutOutcome } from "../client/put-operation.ts";
-import type { StripeSource } from "../client/put-source.ts";
 import { RepairQueue } from "../client/repair-queue.ts";
-import { readStored } from "../client/replies.ts";
+import { readListing, readStored, type StoredRow } from "../client/replies.ts";
 import { Run, type RunContext } from "../client/run.ts";
 import { Session } from "../client/session.ts";
 import { type Reply, SimpleOperation } from "../client/simple-operation.ts";
 import type { CodeSpec } from "../core/code.ts";
 import { CacheError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/ids.ts";
-import { layoutOfStripes, type ObjectLayout, stripeLength, stripeOffset } from "../core/layout.ts";
 import type { WallClock } from "../core/ports.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
-import type { History, Mutation } from "./history.ts";
+import type { History, Moment, Sighting } from "./history.ts";
 import type { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
 import { firstDifference, payloadOf } from "./payload.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import { SimCrypto } from "./sim-crypto.ts";
+import { StripedSource } from "./striped-source.ts";
 
 const POOL_BYTES_MAX = 64 * 1_024 * 1_024;
 const OPERATIONS_MAX = 64;
+/** Rows of a listing: more than there are keys. */
+const LISTED_MAX = 1_000;
 /** The metadata name under which a write's number stands, for objects too short to carry it. */
 const WRITE_NAME = "write";
 
@@ -38,12 +39,14 @@ export interface ClientWorld {
   readonly wallClock: WallClock;
   readonly history: History;
   readonly address: string;
+  /** Of the data now; a PUT's answer does not tell it. */
+  generation(): number;
   violate(what: string): void;
   trace(what: string): void;
 }
 
 /** How an operation ended, for callers that go on then. */
-export type Ended = "hit" | "miss" | "stored" | "exists" | "removed" | "failed";
+export type Ended = "hit" | "miss" | "stored" | "exists" | "removed" | "listed" | "failed";
 
 /** See the header. */
 export class SimClient {
@@ -108,7 +111,9 @@ export class SimClient {
   ): void {
     const { history } = this.#world;
     const { ttlMs, ifAbsent, deadlineMs } = options;
-    const mutation = history.begin("put", key, bytes, ttlMs, this.#now());
+    const begun = this.#moment();
+    const mutation = history.begin({ kind: "put", key, bytes, ttlMs, ifAbsent }, begun);
+    const versionOf = this.#versions();
     this.#sequence += 1;
     const request = {
       key: key as ObjectKey, // Proof: scenarios name their keys themselves.
@@ -129,7 +134,12 @@ export class SimClient {
       (outcome) => {
         // A refusal speaks of the last beginning only: an earlier one may have taken effect.
         if (outcome.kind === "failed") return ended("failed");
-        if (outcome.result.kind === "stored") this.#acknowledge(mutation);
+        const version = versionOf(outcome.result.version);
+        if (outcome.result.kind === "stored") history.end(mutation, version, this.#moment());
+        else {
+          mutation.isVoid = true;
+          this.#noteSeen("exists", key, { version }, begun);
+        }
         ended(outcome.result.kind);
       },
     );
@@ -138,23 +148,23 @@ export class SimClient {
   /** Reads an object, or bytes [start, end) of it. */
   get(
     key: string,
-    range: { readonly start: number; readonly end: number },
+    { start, end }: { readonly start: number; readonly end: number },
     wantAll: boolean,
     deadlineMs: number,
     ended: (how: Ended) => void,
   ): void {
-    const begunAt = this.#now();
-    const wallBegunAt = this.#world.wallClock.now();
+    const begun = this.#moment();
     const sink = new BufferSink(null, (bytes) => new Uint8Array(bytes));
     const request = {
       key: key as ObjectKey,
-      ...range,
+      start,
+      end,
       wantAll,
       stripesAhead: 3,
       proxyDeadlineMs: null,
     };
     this.#run<GetOutcome>(
-      `get ${key} from ${range.start}`,
+      `get ${key} from ${start}`,
       deadlineMs,
       false,
       (host) => new GetOperation(host, request, sink, this.#scratch, this.#repairs),
@@ -162,14 +172,16 @@ export class SimClient {
         if (outcome.kind === "failed") return ended("failed");
         if (outcome.result.kind === "miss") {
           this.#world.history.misses++;
+          this.#noteMiss("a read", key, outcome.result.reason, begun);
           return ended("miss");
         }
-        const { message, start } = outcome.result.found;
-        const write = this.#noteHit(key, message, begunAt, wallBegunAt);
-        const at = firstDifference(sink.result, write, message.bytes, start);
+        this.#world.history.hits++;
+        const { message, start: from } = outcome.result.found;
+        const write = this.#noteFound(key, message, begun);
+        const at = firstDifference(sink.result, write, message.bytes, from);
         if (at !== null)
           this.#world.violate(
-            `wrong bytes: ${key}, write ${write} of ${message.bytes} bytes, differs at ${start + at}`,
+            `wrong bytes: ${key}, write ${write} of ${message.bytes} bytes, differs at ${from + at}`,
           );
         ended("hit");
       },
@@ -178,19 +190,41 @@ export class SimClient {
 
   /** Asks what is known of an object. */
   stat(key: string, deadlineMs: number, ended: (how: Ended) => void): void {
-    const begunAt = this.#now();
-    const wallBegunAt = this.#world.wallClock.now();
+    const begun = this.#moment();
     this.#ask(`stat ${key}`, { kind: "stat", key }, deadlineMs, readStored, (outcome) => {
       if (outcome.kind === "failed") return ended("failed");
-      if (outcome.result.kind === "miss") return ended("miss");
-      this.#noteHit(key, outcome.result, begunAt, wallBegunAt);
+      const { result } = outcome;
+      if (result.kind === "miss") {
+        this.#noteMiss("a stat", key, result.reason, begun);
+        return ended("miss");
+      }
+      this.#noteFound(key, result, begun);
       ended("hit");
+    });
+  }
+
+  /** Asks for all keys with a prefix. */
+  list(prefix: string, deadlineMs: number, ended: (how: Ended) => void): void {
+    const begun = this.#moment();
+    const versionOf = this.#versions();
+    const request: Message = { kind: "list", prefix, after: "", limit: LISTED_MAX };
+    this.#ask(`list ${prefix}`, request, deadlineMs, readListing, (outcome) => {
+      if (outcome.kind === "failed") return ended("failed");
+      const { rows, isLast } = outcome.result;
+      if (rows.some(({ key }, at) => key <= (rows[at - 1]?.key ?? "")))
+        this.#world.violate(`the listing of ${prefix} is not in order`);
+      for (const row of rows) this.#noteRow(row, versionOf(row.version), begun);
+      const keys = new Set(rows.map(({ key }) => key));
+      if (isLast) this.#world.history.noteListing(keys, begun.at, this.#now());
+      ended("listed");
     });
   }
 
   /** Removes an object. */
   remove(key: string, deadlineMs: number, ended: (how: Ended) => void): void {
-    const mutation = this.#world.history.begin("remove", key, 0, 0, this.#now());
+    const { history } = this.#world;
+    const wish = { kind: "remove", key, bytes: 0, ttlMs: 0, ifAbsent: false } as const;
+    const mutation = history.begin(wish, this.#moment());
     this.#sequence += 1;
     const request: Message = { kind: "remove", key, sequence: this.#sequence };
     const read = (message: Message): Reply<boolean> =>
@@ -199,7 +233,7 @@ export class SimClient {
         : { kind: "unexpected" };
     this.#ask(`remove ${key} as write ${mutation.write}`, request, deadlineMs, read, (outcome) => {
       if (outcome.kind === "failed") return ended("failed");
-      this.#acknowledge(mutation);
+      history.end(mutation, null, this.#moment());
       ended("removed");
     });
   }
@@ -208,13 +242,51 @@ export class SimClient {
     return this.machine.clock.now();
   }
 
-  #acknowledge(mutation: Mutation): void {
-    mutation.endedAt = this.#now();
-    mutation.wallEndedAt = this.#world.wallClock.now();
+  #moment(): Moment {
+    return { at: this.#now(), wallAt: this.#world.wallClock.now() };
+  }
+
+  /** Names versions that are told from now on; null when the data began anew meanwhile, for then nobody knows whose they are. */
+  #versions(): (version: number) => string | null {
+    const generation = this.#world.generation();
+    return (version) =>
+      this.#world.generation() === generation ? `${generation}:${version}` : null;
+  }
+
+  #noteMiss(how: string, key: string, reason: string, begun: Moment): void {
+    // Out of reach is not absent.
+    if (reason === "unreachable") return;
+    this.#world.history.absences.push({ how, key, begunAt: begun.at, endedAt: this.#now() });
+  }
+
+  #noteSeen(
+    how: Sighting["how"],
+    key: string,
+    seen: Partial<Pick<Sighting, "write" | "version" | "bytes" | "expiresAtMs">>,
+    begun: Moment,
+  ): void {
+    const { write = null, version = null, bytes = null, expiresAtMs = null } = seen;
+    this.#world.history.sightings.push({
+      how,
+      key,
+      write,
+      version,
+      bytes,
+      expiresAtMs,
+      begunAt: begun.at,
+      endedAt: this.#now(),
+      wallBegunAt: begun.wallAt,
+    });
+  }
+
+  #noteRow(row: StoredRow, version: string | null, begun: Moment): void {
+    const { key, bytes, expiresAt } = row;
+    const expiresAtMs = expiresAt === null ? 0 : expiresAt.getTime();
+    this.#noteSeen("list", key, { version, bytes, expiresAtMs }, begun);
   }
 
   /** Which write a reply is of, by its metadata; the length must be that write's. */
-  #noteHit(key: string, found: MessageOf<"found">, begunAt: number, wallBegunAt: number): number {
+  #noteFound(key: string, found: MessageOf<"found">, begun: Moment): number {
     const [write = 0, bytes = -1] = (
       found.metadata.find(({ name }) => name === WRITE_NAME)?.value ?? ""
     )
@@ -225,14 +297,8 @@ export class SimClient {
         `wrong length: ${key} has ${found.bytes} bytes and says it was written with ${bytes}`,
       );
     const version = `${found.generation}:${found.version}`;
-    this.#world.history.hits.push({
-      key,
-      write,
-      version,
-      begunAt,
-      endedAt: this.#now(),
-      wallBegunAt,
-    });
+    const { expiresAtMs } = found;
+    this.#noteSeen("read", key, { write, version, bytes, expiresAtMs }, begun);
     return write;
   }
 
@@ -290,40 +356,4 @@ function describe(outcome: Outcome<unknown>): string {
   return typeof result === "object" && result !== null && "kind" in result
     ? String(result.kind)
     : String(result);
-}
-
-/** A body in stripes of any length: the library's own begin at 32 MiB, too much for thousands of runs. */
-class StripedSource implements StripeSource {
-  readonly size: number;
-  readonly layout: ObjectLayout;
-  readonly isRewindable = true;
-  readonly #bytes: Uint8Array;
-  #next = 0;
-
-  constructor(bytes: Uint8Array, stripeBytes: number) {
-    this.#bytes = bytes;
-    this.size = bytes.length;
-    const count = Math.ceil(bytes.length / stripeBytes);
-    const whole = count === 1 ? bytes.length : stripeBytes;
-    this.layout =
-      count === 0
-        ? layoutOfStripes(0, 0, 0)
-        : layoutOfStripes(count, whole, bytes.length - (count - 1) * whole);
-  }
-
-  take(): Uint8Array | "end" {
-    if (this.#next === this.layout.stripeCount) return "end";
-    const from = stripeOffset(this.layout, this.#next);
-    return this.#bytes.subarray(from, from + stripeLength(this.layout, this.#next++));
-  }
-
-  giveBack(): void {}
-
-  rewind(): void {
-    this.#next = 0;
-  }
-
-  listen(): void {}
-
-  close(): void {}
 }

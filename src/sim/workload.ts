@@ -1,57 +1,125 @@
-// What callers of a simulated client do: one operation after the other on a few keys, by chance, with pauses.
+// What callers of a simulated client do: one operation after the other on a few keys, with pauses; drawn by chance, or
+// as a script says. A call is plain JSON, so that a failing run can be written down and made smaller.
 
 import type { CodeSpec } from "../core/code.ts";
-import type { Scenario } from "./scenario.ts";
+import type { Habit, Scenario } from "./scenario.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import type { Ended, SimClient } from "./sim-client.ts";
+
+interface CallBase {
+  /** How long the caller waits before it. */
+  readonly pauseMs: number;
+  readonly deadlineMs: number;
+  readonly key: number;
+}
+
+/** One operation. */
+export type Call =
+  | (CallBase & {
+      readonly kind: "put";
+      readonly bytes: number;
+      readonly stripeBytes: number;
+      readonly code: CodeSpec | null;
+      readonly ttlMs: number;
+      readonly ifAbsent: boolean;
+    })
+  | (CallBase & {
+      readonly kind: "get";
+      readonly start: number;
+      readonly end: number;
+      readonly wantAll: boolean;
+    })
+  | (CallBase & { readonly kind: "stat" | "remove" })
+  /** Of all keys. */
+  | (CallBase & { readonly kind: "list" });
 
 /** The name of a key. */
 export const keyOf = (index: number): string => `key-${index}`;
 
-/** Keeps a client busy with one operation after the other until `mayGoOn` says no. */
+/** Keeps a client busy with one call after the other until there is none, or `mayGoOn` says no. */
 export function callAgainAndAgain(
   client: SimClient,
-  scenario: Scenario,
-  random: SeededRandom,
+  nextCall: () => Call | null,
   mayGoOn: () => boolean,
 ): void {
   const next = (): void => {
-    if (!mayGoOn()) return;
-    callOnce(client, scenario, random, () =>
-      client.machine.clock.setTimer(random.exponential(scenario.pauseMs), next),
-    );
+    const call = mayGoOn() ? nextCall() : null;
+    if (call === null) return;
+    client.machine.clock.setTimer(call.pauseMs, () => {
+      if (mayGoOn()) perform(client, call, next);
+    });
   };
-  client.machine.clock.setTimer(random.exponential(scenario.pauseMs), next);
+  next();
 }
 
-function callOnce(
-  client: SimClient,
-  scenario: Scenario,
-  random: SeededRandom,
-  ended: (how: Ended) => void,
-): void {
-  const key = keyOf(random.below(scenario.keys));
-  const deadlineMs = random.pick([500, 5_000, 20_000, 20_000]);
-  const choice = random.below(100);
-  if (choice < 35) {
+function perform(client: SimClient, call: Call, ended: (how: Ended) => void): void {
+  const key = keyOf(call.key);
+  const { deadlineMs } = call;
+  switch (call.kind) {
+    case "put":
+      return client.put(key, call.bytes, call.stripeBytes, call.code, call, ended);
+    case "get":
+      return client.get(key, call, call.wantAll, deadlineMs, ended);
+    case "stat":
+      return client.stat(key, deadlineMs, ended);
+    case "remove":
+      return client.remove(key, deadlineMs, ended);
+    case "list":
+      return client.list(keyOf(0).slice(0, -1), deadlineMs, ended);
+  }
+}
+
+/** Shares of operations in percent; what is left over are GETs. */
+const SHARES: Readonly<
+  Record<
+    Habit,
+    {
+      readonly put: number;
+      readonly stat: number;
+      readonly remove: number;
+      readonly list: number;
+      /** Of the PUTs. */
+      readonly ifAbsent: number;
+      readonly ttl: number;
+    }
+  >
+> = {
+  mixed: { put: 35, stat: 6, remove: 7, list: 2, ifAbsent: 10, ttl: 15 },
+  races: { put: 45, stat: 5, remove: 15, list: 2, ifAbsent: 70, ttl: 10 },
+  removals: { put: 30, stat: 5, remove: 20, list: 5, ifAbsent: 10, ttl: 50 },
+};
+
+/** One call by chance. */
+export function drawCall(scenario: Scenario, random: SeededRandom): Call {
+  const shares = SHARES[scenario.habit];
+  const common = {
+    pauseMs: Math.round(100 * random.exponential(scenario.pauseMs)) / 100,
+    deadlineMs: random.pick([500, 5_000, 20_000, 20_000]),
+    key: random.below(scenario.keys),
+  };
+  let choice = random.below(100);
+  const falls = (share: number): boolean => {
+    choice -= share;
+    return choice < 0;
+  };
+  if (falls(shares.put)) {
     const bytes = drawBytes(random);
-    const stripeBytes = Math.max(1, Math.ceil(bytes / random.pick([1, 1, 1, 2, 3, 7])));
-    const code: CodeSpec | null = random.chance(0.1)
-      ? { dataChunks: 1 + random.below(3), parityChunks: random.below(3) }
-      : null;
-    const ttlMs = random.chance(0.15) && !scenario.isCalm ? 1 + random.below(10_000) : 0;
-    client.put(
-      key,
+    return {
+      kind: "put",
+      ...common,
       bytes,
-      stripeBytes,
-      code,
-      { ttlMs, ifAbsent: random.chance(0.1), deadlineMs },
-      ended,
-    );
-  } else if (choice < 85) {
-    client.get(key, drawRange(random), random.chance(0.2), deadlineMs, ended);
-  } else if (choice < 93) client.stat(key, deadlineMs, ended);
-  else client.remove(key, deadlineMs, ended);
+      stripeBytes: Math.max(1, Math.ceil(bytes / random.pick([1, 1, 1, 2, 3, 7]))),
+      code: random.chance(0.1)
+        ? { dataChunks: 1 + random.below(3), parityChunks: random.below(3) }
+        : null,
+      ttlMs: random.chance(shares.ttl / 100) ? 1 + random.below(10_000) : 0,
+      ifAbsent: random.chance(shares.ifAbsent / 100),
+    };
+  }
+  if (falls(shares.stat)) return { kind: "stat", ...common };
+  if (falls(shares.remove)) return { kind: "remove", ...common };
+  if (falls(shares.list)) return { kind: "list", ...common };
+  return { kind: "get", ...common, ...drawRange(random), wantAll: random.chance(0.2) };
 }
 
 /** Mostly small, since bytes cost real time and small objects meet the same transitions; a few of several parts. */

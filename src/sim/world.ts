@@ -23,13 +23,16 @@ import { type FaultTargets, scheduleFaults, stopFaults } from "./faults.ts";
 import { History } from "./history.ts";
 import { Machine } from "./machine.ts";
 import { Network } from "./network.ts";
+import { PROBE_DEADLINE_MS, PROBE_ROUNDS_MAX, probeKey } from "./probe.ts";
 import { Provider } from "./provider.ts";
+import { judgeHistory } from "./register.ts";
+import type { RunOptions, RunReport, Violation } from "./report.ts";
 import type { Scenario } from "./scenario.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { SimClient } from "./sim-client.ts";
 import { SimCrypto } from "./sim-crypto.ts";
 import { VirtualClock, VirtualWallClock } from "./virtual-clock.ts";
-import { callAgainAndAgain, keyOf } from "./workload.ts";
+import { type Call, callAgainAndAgain, drawCall, keyOf } from "./workload.ts";
 
 const POOL = "sim";
 const MEMORY_MB = 512;
@@ -41,30 +44,16 @@ const DAY_ONE_MS = 1_767_225_600_000;
 const CALM_MS = 140_000;
 /** Longer than two warm-up intervals, so that every node with data has been spoken to since the last change. */
 const REST_MS = 130_000;
-const PROBE_DEADLINE_MS = 60_000;
-const PROBE_BYTES = 5_000;
-const PROBE_ATTEMPTS_MAX = 3;
 /** Violations beyond this add nothing. */
 const VIOLATIONS_MAX = 20;
+/** Objects below this are replicated. */
+const REPLICATED_BELOW = 4_096;
 /** Above the events of any run seen by far: a run that needs more runs in circles. */
 const EVENTS_MAX = 20_000_000;
 
-/** What a run came to. */
-export interface RunReport {
-  readonly violations: readonly string[];
-  readonly events: number;
-  readonly virtualMs: number;
-  readonly operations: number;
-  readonly hits: number;
-  readonly misses: number;
-  readonly instances: number;
-  /** Of everything that was traced, in order: equal for two runs of one seed. */
-  readonly fingerprint: number;
-}
-
-/** Runs a scenario to its end; `onTrace` gets a line for each operation and fault. */
-export function runScenario(scenario: Scenario, onTrace: (line: string) => void): RunReport {
-  return new World(scenario, onTrace).run();
+/** Runs a scenario to its end. */
+export function runScenario(scenario: Scenario, options: RunOptions = {}): RunReport {
+  return new World(scenario, options).run();
 }
 
 class World implements FaultTargets {
@@ -76,22 +65,24 @@ class World implements FaultTargets {
   readonly address = CLIENT_ADDRESS;
   readonly #scenario: Scenario;
   readonly #random: SeededRandom;
-  readonly #onTrace: (line: string) => void;
+  readonly #options: RunOptions;
   readonly #secret = new Uint8Array(32).fill(7);
   readonly #prices = PRICES["lambda-arm"];
   readonly #ledger = new Ledger(this.#prices, MEMORY_MB);
   readonly #bill = new BillWitness(this.#prices);
-  readonly #violations: string[] = [];
+  readonly #violations: Violation[] = [];
+  readonly #scripts: Record<string, Call[]> = {};
   readonly #machines: Machine[] = [];
   #clients: SimClient[] = [];
   #image: TableImage;
   #proxy: { readonly core: ProxyCore; readonly machine: Machine } | null = null;
+  #clientsStarted = 0;
   #isStorm = true;
   #fingerprint = 0;
 
-  constructor(scenario: Scenario, onTrace: (line: string) => void) {
+  constructor(scenario: Scenario, options: RunOptions) {
     this.#scenario = scenario;
-    this.#onTrace = onTrace;
+    this.#options = options;
     this.#random = new SeededRandom(scenario.seed).fork("world");
     const crypto = new SimCrypto(this.#random.fork("deployment"));
     this.#image = emptyTableImage(this.#random.u32());
@@ -137,17 +128,22 @@ class World implements FaultTargets {
         `thrown: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
       );
     }
-    const { hits, misses, mutations } = this.history;
+    const { hits, misses, listings, mutations } = this.history;
     return {
       violations: this.#violations,
       events: this.clock.eventsRun,
       virtualMs: Math.round(this.clock.now()),
-      operations: hits.length + misses + mutations.length,
-      hits: hits.length,
+      operations: hits + misses + listings + mutations.length,
+      hits,
       misses,
       instances: this.provider.instancesStarted,
       fingerprint: this.#fingerprint,
+      scripts: this.#scripts,
     };
+  }
+
+  generation(): number {
+    return this.#image.generation;
   }
 
   clients(): readonly SimClient[] {
@@ -181,8 +177,7 @@ class World implements FaultTargets {
   }
 
   violate(what: string): void {
-    if (this.#violations.length < VIOLATIONS_MAX)
-      this.#violations.push(`at ${this.clock.now().toFixed(2)} ms: ${what}`);
+    if (!this.#isFull()) this.#violations.push({ atMs: this.clock.now(), what });
     this.trace(`VIOLATION ${what}`);
   }
 
@@ -190,14 +185,18 @@ class World implements FaultTargets {
     const line = `${this.clock.now().toFixed(3)} ${what}`;
     for (let at = 0; at < line.length; at++)
       this.#fingerprint = Math.imul(this.#fingerprint ^ line.charCodeAt(at), 0x01000193) >>> 0;
-    this.#onTrace(line);
+    this.#options.onTrace?.(line);
+  }
+
+  #isFull(): boolean {
+    return this.#violations.length >= (this.#options.violationsMax ?? VIOLATIONS_MAX);
   }
 
   #play(): void {
     const { stormMs, clients } = this.#scenario;
     this.#startProxy();
     for (let index = 0; index < clients; index++) this.#startClient();
-    scheduleFaults(this.#scenario, this.#random.fork("faults"), this, stormMs);
+    scheduleFaults(this.#scenario, this);
     this.#pass(stormMs);
     this.#isStorm = false;
     stopFaults(this, [...this.#machines, ...this.provider.instances.map(({ machine }) => machine)]);
@@ -210,7 +209,7 @@ class World implements FaultTargets {
 
   #pass(ms: number): void {
     const until = this.clock.now() + ms;
-    while (this.#violations.length < VIOLATIONS_MAX && this.clock.step(until)) {
+    while (!this.#isFull() && this.clock.step(until)) {
       if (this.clock.eventsRun > EVENTS_MAX) throw new Error(`more than ${EVENTS_MAX} events`);
     }
   }
@@ -222,22 +221,31 @@ class World implements FaultTargets {
   }
 
   #startClient(): void {
-    const name = `client ${this.#machines.length}`;
+    const name = `client ${++this.#clientsStarted}`;
     const random = this.#random.fork(name);
     const client = new SimClient(this.#machine(name), random, this);
     this.#clients.push(client);
     for (let caller = 0; caller < this.#scenario.callers; caller++) {
-      callAgainAndAgain(
-        client,
-        this.#scenario,
-        random.fork(`caller ${caller}`),
-        () => this.#isStorm,
-      );
+      const nextCall = this.#callsOf(`${name}.${caller + 1}`, random.fork(`caller ${caller}`));
+      callAgainAndAgain(client, nextCall, () => this.#isStorm);
     }
   }
 
+  /** Where a caller has its calls from; they are written down. */
+  #callsOf(name: string, random: SeededRandom): () => Call | null {
+    const made: Call[] = [];
+    this.#scripts[name] = made;
+    const { scripts } = this.#scenario;
+    return () => {
+      const call =
+        scripts === null ? drawCall(this.#scenario, random) : scripts[name]?.[made.length];
+      if (call !== undefined) made.push(call);
+      return call ?? null;
+    };
+  }
+
   #startProxy(): void {
-    const { nodes, budgetBytes, codeRules, policy, warmUpIntervalMs, stragglerMs } = this.#scenario;
+    const { nodes, budgetBytes, code, policy, warmUpIntervalMs, stragglerMs } = this.#scenario;
     const name = `proxy ${this.#machines.length}`;
     const machine = this.#machine(name);
     const random = this.#random.fork(name);
@@ -246,7 +254,10 @@ class World implements FaultTargets {
       nodes,
       nodeBudgetBytes: budgetBytes,
       secret: this.#secret,
-      codeRules,
+      codeRules: [
+        { bytesBelow: REPLICATED_BELOW, code: { dataChunks: 1, parityChunks: 2 } },
+        { bytesBelow: Number.POSITIVE_INFINITY, code },
+      ],
       policy,
       warmUpIntervalMs,
       stragglerMs,
@@ -279,9 +290,11 @@ class World implements FaultTargets {
           if (change.kind !== "put") continue;
           // A repair writes the version down again, and more may have been lost in the meantime.
           const { object } = change;
-          const isNew = this.#image.objects.get(object.key)?.version !== object.version;
+          const last = this.#image.objects.get(object.key);
+          const before = last?.version === object.version ? last : null;
           const promised = this.#scenario.isCalm ? quorum(object) : object.dataChunks;
-          this.#judge(judgeCommit(object, this.provider.instances, isNew ? promised : 0));
+          const chunksMin = before === null ? promised : 0;
+          this.#judge(judgeCommit(object, before, this.provider.instances, chunksMin));
         }
         table.commit(changes);
       },
@@ -310,29 +323,14 @@ class World implements FaultTargets {
     if (client === undefined) return;
     let done = 0;
     for (let index = 0; index < keys; index++) {
-      this.#probeKey(client, keyOf(index), 1, () => done++);
-    }
-    for (let round = 0; round < 2 * PROBE_ATTEMPTS_MAX && done < keys; round++) {
-      this.#pass(PROBE_DEADLINE_MS);
-    }
-    if (done < keys) this.violate(`after the storm ${keys - done} of ${keys} keys did not answer`);
-  }
-
-  /** A loss of what was stored before may come to light now, and take one attempt with it. */
-  #probeKey(client: SimClient, key: string, attempt: number, done: () => void): void {
-    const options = { ttlMs: 0, ifAbsent: false, deadlineMs: PROBE_DEADLINE_MS };
-    const range = { start: 0, end: Number.MAX_SAFE_INTEGER };
-    client.put(key, PROBE_BYTES, PROBE_BYTES, null, options, (stored) => {
-      client.get(key, range, false, PROBE_DEADLINE_MS, (read) => {
-        if (stored === "stored" && read === "hit") done();
-        else if (attempt < PROBE_ATTEMPTS_MAX) this.#probeKey(client, key, attempt + 1, done);
-        else {
-          const ends = `a PUT of ${key} ended as ${stored}, its GET as ${read}`;
-          this.violate(`after the storm ${ends}: ${this.#links()}`);
-          done();
-        }
+      probeKey(client, keyOf(index), (fault) => {
+        done++;
+        if (fault !== null) this.violate(`after the storm ${fault}: ${this.#links()}`);
       });
-    });
+    }
+    for (let round = 0; round < PROBE_ROUNDS_MAX && done < keys; round++)
+      this.#pass(PROBE_DEADLINE_MS);
+    if (done < keys) this.violate(`after the storm ${keys - done} of ${keys} keys did not answer`);
   }
 
   /** The links as the proxy sees them, for people. */
@@ -353,7 +351,7 @@ class World implements FaultTargets {
     const objects = [...core.storedObjects()];
     const { instances } = this.provider;
     this.#mustBeIdle();
-    this.#judge(this.history.judge());
+    this.#judge(judgeHistory(this.history, this.#scenario.isCalm));
     this.#judge(judgeAccounts(objects, status));
     this.#judge(this.#bill.judge(this.#ledger.report()));
     const { warmUpIntervalMs, routing } = this.#scenario;
