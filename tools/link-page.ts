@@ -15,6 +15,7 @@ import type {
   LinkFacts,
   LinkState,
   LinkStep,
+  SideFact,
 } from "../src/proxy/link-state.ts";
 import { LINK_TABLE, stepLink, tickAt } from "../src/proxy/link-table.ts";
 
@@ -64,6 +65,15 @@ const STATES: { readonly [K in LinkState["kind"]]: readonly Extract<LinkState, {
     { kind: "detached", invocation: one, until: NOW },
   ],
 };
+
+/** How far a backup's second invocation of the node may be. */
+const SIDES: readonly (SideFact | null)[] = [
+  null,
+  { stage: "invited", invocation: invocationId(8) },
+  { stage: "greeted", invocation: invocationId(8), instance: other },
+  { stage: "leaving", invocation: invocationId(8), instance: other },
+  { stage: "unknown", invocation: invocationId(8), until: NOW + 1 },
+];
 
 const EVENTS: readonly LinkEvent["kind"][] = [
   "need",
@@ -132,16 +142,19 @@ function allFacts(): LinkFacts[] {
   const primaries: readonly (InstanceId | null)[] = [primary, null];
   return primaries.flatMap((of) =>
     [true, false].flatMap((isWanted) =>
-      [true, false].map(
-        (isPrimaryWorthFinding): LinkFacts => ({
-          now: NOW,
-          primary: of,
-          isPrimaryWorthFinding,
-          chunksOf: () => 0,
-          isWanted,
-          nextInvocation: invocationId(9),
-          jitter: 1,
-        }),
+      [true, false].flatMap((isPrimaryWorthFinding) =>
+        SIDES.map(
+          (side): LinkFacts => ({
+            now: NOW,
+            primary: of,
+            isPrimaryWorthFinding,
+            chunksOf: () => 0,
+            isWanted,
+            side,
+            nextInvocation: invocationId(9),
+            jitter: 1,
+          }),
+        ),
       ),
     ),
   );

@@ -46,6 +46,8 @@ export interface PoolOptions {
   /** Absent: linger as long as costs one invoke fee. */
   readonly policy?: BillingPolicySpec;
   readonly warmUpIntervalMs: number;
+  readonly backupIntervalMs: number;
+  readonly backupSelection: "all" | "hit";
   readonly pricing: "x86" | "arm";
   /** host:port that functions dial instead of the listener's. */
   readonly advertise?: string;

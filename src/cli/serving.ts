@@ -38,6 +38,8 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
     secretHex: settings.secret,
     ...policyOf(settings),
     warmUpIntervalMs: settings.warmUpIntervalMs,
+    backupIntervalMs: settings.backupIntervalMs,
+    backupSelection: settings.backupSelection,
     pricing: settings.pricing,
     ...(settings.advertise === "" ? {} : { advertise: settings.advertise }),
   };
@@ -59,21 +61,25 @@ function codeRulesOf(settings: Settings): readonly CodeRule[] | null {
 
 /** Each function's memory so that all fit; `note` says so when it is less than was asked for. */
 export function fitMemory(
-  settings: Pick<Settings, "nodes" | "memoryMb">,
+  settings: Pick<Settings, "nodes" | "memoryMb" | "backupIntervalMs">,
   freeBytes: number,
 ): { readonly memoryMb: number; readonly note: string | null } {
-  const { nodes, memoryMb } = settings;
-  const fittingMb = Math.floor((freeBytes * MEMORY_SHARE_MAX) / MEGABYTE / nodes);
+  const { nodes, memoryMb, backupIntervalMs } = settings;
+  const instances = backupIntervalMs === 0 ? 1 : 2; // A replica beside each primary.
+  const fittingMb = Math.floor((freeBytes * MEMORY_SHARE_MAX) / MEGABYTE / nodes / instances);
   if (fittingMb >= memoryMb) return { memoryMb, note: null };
   const free = formatBytes(freeBytes);
   if (fittingMb < NODE_MEMORY_MB_MIN) {
-    const most = Math.floor((freeBytes * MEMORY_SHARE_MAX) / MEGABYTE / NODE_MEMORY_MB_MIN);
+    const most = Math.floor(
+      (freeBytes * MEMORY_SHARE_MAX) / MEGABYTE / NODE_MEMORY_MB_MIN / instances,
+    );
     throw new CommandError(
       "refused",
       `${nodes} functions of ${NODE_MEMORY_MB_MIN} MB do not fit into 60 % of the ${free} that are free; --nodes ${most} would`,
     );
   }
-  const note = `each function gets ${fittingMb} MB, not ${memoryMb}: all ${nodes} together may take 60 % of the ${free} that are free`;
+  const each = instances === 1 ? "" : ", each with its replica,";
+  const note = `each function gets ${fittingMb} MB, not ${memoryMb}: all ${nodes} together${each} may take 60 % of the ${free} that are free`;
   return { memoryMb: fittingMb, note };
 }
 

@@ -163,6 +163,23 @@ export const SETTINGS = {
     byDefault: 60_000,
     summary: "how often a function that holds data is invoked to keep it; 0: never",
   }),
+  backupIntervalMs: row<number>({
+    flag: "backup-interval",
+    argument: "TIME",
+    kind: "duration",
+    schema: z.int().min(0).max(3_600_000),
+    byDefault: 300_000,
+    summary: "how often a function whose store changed is copied to its replica; 0: never",
+  }),
+  backupSelection: row<"all" | "hit">({
+    flag: "backup-select",
+    argument: "WHAT",
+    kind: "text",
+    schema: z.enum(["all", "hit"]),
+    byDefault: "all",
+    summary:
+      "what is copied to replicas: all, or what was hit since it was stored, up to half a function's room",
+  }),
   pricing: row<"x86" | "arm">({
     flag: "pricing",
     argument: "TABLE",
@@ -245,6 +262,7 @@ export function configurationSchema(): Record<string, unknown> {
 export const POOL_SETTINGS: readonly SettingName[] = [
   ...(["host", "port", "nodes", "memoryMb", "code", "pool", "state", "secret"] as const),
   ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
+  ...(["backupIntervalMs", "backupSelection"] as const),
 ];
 
 /** What the local Lambda service is made by, beside host and port. */

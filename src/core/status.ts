@@ -27,7 +27,13 @@ export interface ProxyStatus {
       readonly node: number;
       readonly state: string;
       readonly instance: string | null;
+      /** The instance that holds copies; null when there is none. */
+      readonly replica: string | null;
+      /** A backup round has a second instance invoked. */
+      readonly isInRound: boolean;
       readonly chunks: number;
+      /** Chunks of which the replica has a copy. */
+      readonly copies: number;
       readonly usedBytes: number;
       readonly budgetBytes: number;
     }[];
@@ -63,6 +69,13 @@ export interface ProxyStatus {
     readonly staleFrames: number;
     readonly forgeries: number;
     readonly throttles: number;
+    /** Rounds that ended with a replica that has all it should. */
+    readonly backups: number;
+    readonly backupsAborted: number;
+    readonly backupChunks: number;
+    readonly backupBytes: number;
+    /** Primaries that were lost and whose replica took their place. */
+    readonly failovers: number;
   };
   readonly cost: {
     readonly byPurpose: Readonly<Record<Purpose, PurposeCost>>;

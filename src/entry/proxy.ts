@@ -45,6 +45,10 @@ export interface ProxyOptions {
   readonly policy?: BillingPolicySpec;
   /** Default 60,000; 0: off. */
   readonly warmUpIntervalMs?: number;
+  /** How often a function whose store changed is copied to its replica. Default 300,000; 0: off. */
+  readonly backupIntervalMs?: number;
+  /** What is worth a copy: everything (the default), or what was read since it was stored. */
+  readonly backupSelection?: "all" | "hit";
   /** The price table of the ledger; default `x86`, as functions are deployed. */
   readonly pricing?: "x86" | "arm";
 }
@@ -69,6 +73,7 @@ export interface RunningProxy {
 /** The shortest secret that is not to be guessed. */
 const SECRET_BYTES_MIN = 16;
 const WARM_UP_MS_DEFAULT = 60_000;
+const BACKUP_MS_DEFAULT = 300_000;
 /** After its quorum a stripe waits this long for its last chunks. */
 const STRAGGLER_MS = 1_000;
 /** How long operations under way may take to end when the proxy closes. */
@@ -95,6 +100,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       lingerMs: Math.round(breakEvenMs(prices, options.nodeMemoryMb)),
     },
     warmUpIntervalMs: options.warmUpIntervalMs ?? WARM_UP_MS_DEFAULT,
+    backupIntervalMs: options.backupIntervalMs ?? BACKUP_MS_DEFAULT,
+    backupSelection: options.backupSelection ?? "all",
     stragglerMs: STRAGGLER_MS,
     ports: {
       clock,

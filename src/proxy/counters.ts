@@ -32,5 +32,10 @@ export function createCounters(): ProxyCounters {
     staleFrames: 0,
     forgeries: 0,
     throttles: 0,
+    backups: 0,
+    backupsAborted: 0,
+    backupChunks: 0,
+    backupBytes: 0,
+    failovers: 0,
   };
 }

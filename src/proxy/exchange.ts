@@ -1,6 +1,7 @@
 // What the proxy's sessions ask of a link: an exchange waits until the node is awake, runs on one channel,
 // and ends with its answer or with the reason why there is none.
 
+import type { Purpose } from "../core/ports.ts";
 import type { Message } from "../wire/messages.ts";
 
 /**
@@ -11,7 +12,7 @@ export type ExchangeEnd = "interrupted" | "lost" | "unreachable";
 
 /** One exchange with a function; its owner implements it, the link drives it. */
 export interface Exchange {
-  readonly purpose: "serve" | "repair";
+  readonly purpose: Purpose;
   /** The node is awake: send the first message on this channel. */
   start(channel: number): void;
   /** Where the body of a data frame goes; see ConnectionHandler. */

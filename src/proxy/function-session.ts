@@ -72,7 +72,7 @@ export class FunctionSession implements ConnectionHandler {
   onMessage(envelope: Envelope, message: Message, body: Uint8Array | null): void {
     if (message.kind === "functionHello") {
       this.#onHello(envelope, message);
-    } else if (message.kind === "pong") {
+    } else if (message.kind === "pong" && envelope.channel === 0) {
       // Liveness only; the transport has noted that something came.
     } else if (this.#link !== null && this.#isCurrent(envelope)) {
       this.#link.onMessage(this, envelope.channel, message, body);

@@ -1,13 +1,13 @@
-// An Invoke of a node as its link keeps it from the call until its outcome: who spoke for it, over which connection, and
-// what it is accounted to. It decides nothing.
+// The Invokes of a node as its link keeps them from the call until the outcome: who spoke for each, over which connection,
+// and what it is accounted to. It decides nothing.
 
-import type { InstanceId } from "../core/ids.ts";
+import type { InstanceId, InvocationId } from "../core/ids.ts";
 import type { Purpose } from "../core/ports.ts";
-import type { MessageOf } from "../wire/messages.ts";
+import { MESSAGES, type Message, type MessageOf } from "../wire/messages.ts";
 import type { FunctionSession } from "./function-session.ts";
 
 /** An Invoke that has been begun and whose outcome is still to come. */
-export interface Invocation {
+interface Invocation {
   readonly begunAt: number;
   purpose: Purpose;
   session: FunctionSession | null;
@@ -17,6 +17,57 @@ export interface Invocation {
   requestsSent: number;
   /** The call has ended without an outcome; the instance may still speak for it. */
   isUnknown: boolean;
+}
+
+/** All of one link, by number. */
+export class Invocations {
+  readonly #all = new Map<InvocationId, Invocation>();
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  has(id: InvocationId): boolean {
+    return this.#all.has(id);
+  }
+
+  get(id: InvocationId): Invocation | undefined {
+    return this.#all.get(id);
+  }
+
+  begin(id: InvocationId, purpose: Purpose, begunAt: number): void {
+    this.#all.set(id, {
+      begunAt,
+      purpose,
+      session: null,
+      instance: null,
+      hello: null,
+      requestsSent: 0,
+      isUnknown: false,
+    });
+  }
+
+  /** The connection over which somebody speaks for it now. */
+  sessionOf(id: InvocationId): FunctionSession | null {
+    return this.#all.get(id)?.session ?? null;
+  }
+
+  /** A message is about to be sent within it. */
+  count(id: InvocationId, message: Message): void {
+    const invocation = this.#all.get(id);
+    if (invocation !== undefined && "isRequest" in MESSAGES[message.kind])
+      invocation.requestsSent++;
+  }
+
+  end(id: InvocationId): void {
+    this.#all.delete(id);
+  }
+
+  /** Those of unknown fate that nobody speaks of any more are over. */
+  forgetUnknown(isSpokenOf: (id: InvocationId) => boolean): void {
+    for (const [id, { isUnknown }] of this.#all)
+      if (isUnknown && !isSpokenOf(id)) this.#all.delete(id);
+  }
 }
 
 const PURPOSE_RANK: Readonly<Record<Purpose, number>> = {

@@ -81,10 +81,31 @@ export type LinkEffect =
   | { readonly kind: "interrupt" }
   /** Proven: this instance and all it stored is gone. */
   | { readonly kind: "lost"; readonly instance: InstanceId }
+  /** The side invocation is the link's own from now on. */
+  | { readonly kind: "takeOver" }
   /** From now on this instance is the node's primary. */
   | { readonly kind: "adopt"; readonly instance: InstanceId }
   /** The waiting exchanges cannot be served now. */
   | { readonly kind: "giveUp" };
+
+/** How far a side invocation is, as the link's table looks at it. */
+export type SideFact =
+  /** Nobody has spoken for it yet. */
+  | { readonly stage: "invited"; readonly invocation: InvocationId }
+  /** The instance takes requests. */
+  | {
+      readonly stage: "greeted";
+      readonly invocation: InvocationId;
+      readonly instance: InstanceId;
+    }
+  /** It takes no more requests, and is about to return. */
+  | {
+      readonly stage: "leaving";
+      readonly invocation: InvocationId;
+      readonly instance: InstanceId;
+    }
+  /** Nobody will say how it ended. */
+  | { readonly stage: "unknown"; readonly invocation: InvocationId; readonly until: number };
 
 /** What a transition may look at beside state and event. */
 export interface LinkFacts {
@@ -97,6 +118,8 @@ export interface LinkFacts {
   chunksOf(instance: InstanceId): number;
   /** True while exchanges wait. */
   readonly isWanted: boolean;
+  /** A second invocation of the node that is under way beside this one: a backup to the replica. */
+  readonly side: SideFact | null;
   /** The number the next Invoke will have. */
   readonly nextInvocation: InvocationId;
   /** A jittered factor between 0.5 and 1.5 for back-off. */

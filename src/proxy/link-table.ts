@@ -110,7 +110,8 @@ function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: Link
   if (facts.primary === null || !isSought)
     return go(awake, ...release(held), { kind: "adopt", instance: chosen.instance });
   // Proof is that many distinct instances awake at once, none of them the primary. One that left may have answered twice.
-  if (held.length < SEARCH_TRIES_MAX) return go(awake, ...release(held));
+  // And it may be busy with a side invocation: then it cannot have answered.
+  if (held.length < SEARCH_TRIES_MAX || facts.side !== null) return go(awake, ...release(held));
   return go(
     awake,
     ...release(held),
@@ -172,8 +173,30 @@ const without = (state: StateOf<"searching">, invocation: InvocationId): LinkSta
   held: state.held.filter((each) => each.invocation !== invocation),
 });
 
-const lostAnd = (instance: InstanceId, facts: LinkFacts): LinkStep =>
-  rest(facts, { kind: "interrupt" }, { kind: "lost", instance });
+/**
+ * The instance is proven gone. If the node is invoked a second time just now, that invocation is the wake: another one beside
+ * it would start one instance more, and miss the replica, which is busy with it.
+ */
+function lostAnd(instance: InstanceId, facts: LinkFacts): LinkStep {
+  const { side } = facts;
+  const lost: LinkEffect = { kind: "lost", instance };
+  const interrupt: LinkEffect = { kind: "interrupt" };
+  if (side === null) return rest(facts, interrupt, lost);
+  const { invocation } = side;
+  const effects = [lost, { kind: "takeOver" }] as const;
+  switch (side.stage) {
+    case "invited":
+      return go({ kind: "waking", invocation, attempts: 1 }, ...effects, interrupt);
+    case "greeted": {
+      const next: LinkState = { kind: "awake", invocation, instance: side.instance, call: "open" };
+      return go(next, ...effects, { kind: "adopt", instance: side.instance }, interrupt);
+    }
+    case "leaving":
+      return go({ kind: "leaving", invocation, instance: side.instance }, ...effects, interrupt);
+    case "unknown":
+      return detach(facts, invocation, ...effects, interrupt);
+  }
+}
 
 /** One row per state, one cell per event. */
 export const LINK_TABLE: Table = {

@@ -4,40 +4,16 @@
 import { assert } from "../core/assert.ts";
 import type { InstanceId, InvocationId, NodeIndex } from "../core/ids.ts";
 import { instanceId } from "../core/ids.ts";
-import type { Clock, InvokeOutcome, Purpose, Random, Timer } from "../core/ports.ts";
-import { MESSAGES, type Message, type MessageOf } from "../wire/messages.ts";
-import type { ProxyCounters } from "./counters.ts";
+import type { InvokeOutcome, Purpose, Timer } from "../core/ports.ts";
+import type { Message, MessageOf } from "../wire/messages.ts";
 import type { Exchange } from "./exchange.ts";
 import { ExchangeQueue } from "./exchange-queue.ts";
 import type { FunctionSession } from "./function-session.ts";
-import { type Invocation, moreUrgent } from "./link-invocation.ts";
+import type { LinkContext } from "./link-context.ts";
+import { Invocations, moreUrgent } from "./link-invocation.ts";
+import { LinkSide, type SideGuest } from "./link-side.ts";
 import type { LinkEffect, LinkEvent, LinkFacts, LinkState } from "./link-state.ts";
 import { concerns, stepLink, tickAt } from "./link-table.ts";
-
-/** What a link needs of the proxy around it. */
-export interface LinkContext {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly counters: ProxyCounters;
-  nextInvocation(): InvocationId;
-  invoke(
-    node: NodeIndex,
-    invocation: InvocationId,
-    purpose: Purpose,
-    done: (outcome: InvokeOutcome) => void,
-  ): void;
-  /** An invocation has ended and is to be paid for. */
-  bill(purpose: Purpose, outcome: InvokeOutcome, elapsedMs: number): void;
-  /** How many chunks that somebody may read an instance of the node holds. */
-  chunksOf(node: NodeIndex, instance: InstanceId): number;
-  /** The instance of the node that holds most; null when none holds any. */
-  richestOf(node: NodeIndex): InstanceId | null;
-  /** An instance has said hello, whether it will serve or not. */
-  onSeen(node: NodeIndex, instance: InstanceId): void;
-  onAwake(link: NodeLink, hello: MessageOf<"functionHello">): void;
-  onInventory(link: NodeLink, page: MessageOf<"inventory">): void;
-  onLost(link: NodeLink, instance: InstanceId): void;
-}
 
 const LATE_STATES: ReadonlySet<LinkState["kind"]> = new Set(["searching", "backoff", "detached"]);
 
@@ -45,8 +21,9 @@ const LATE_STATES: ReadonlySet<LinkState["kind"]> = new Set(["searching", "backo
 export class NodeLink {
   readonly node: NodeIndex;
   readonly #context: LinkContext;
-  readonly #invocations = new Map<InvocationId, Invocation>();
+  readonly #invocations = new Invocations();
   readonly #exchanges: ExchangeQueue;
+  readonly #side: LinkSide;
   #state: LinkState = { kind: "asleep" };
   #primary: InstanceId | null;
   #nextChannel = 1;
@@ -61,6 +38,7 @@ export class NodeLink {
     this.#primary = primary;
     this.#context = context;
     this.#exchanges = new ExchangeQueue(context.clock);
+    this.#side = new LinkSide(context.clock);
   }
 
   get state(): LinkState {
@@ -96,6 +74,16 @@ export class NodeLink {
     return this.#state.kind === "awake";
   }
 
+  /** Whether a second invocation of the node is under way, or may be. */
+  get hasSide(): boolean {
+    return this.#side.fact !== null;
+  }
+
+  /** Invocations whose outcome is still to come. */
+  get invocationsUnderWay(): number {
+    return this.#invocations.size;
+  }
+
   /** Begun, and its outcome is still to come or never will. */
   hasBegun(invocation: InvocationId): boolean {
     return this.#invocations.has(invocation);
@@ -120,6 +108,33 @@ export class NodeLink {
     this.send(this.#nextChannel++, { kind: "inventoryGet" });
   }
 
+  /** Invokes the node once more, beside the instance that is held awake: another one answers, and speaks to the guest. */
+  invite(purpose: Purpose, guest: SideGuest): void {
+    assert(this.isAwake && !this.hasSide, "a side invocation needs the primary awake");
+    const id = this.#context.nextInvocation();
+    this.#side.begin(id, guest);
+    this.#begin(id, purpose);
+  }
+
+  /** Sends to the instance of the side invocation, on channel 0 or on a fresh one, which is the answer; 0 when it is gone. */
+  sendSide(
+    channel: number | "fresh",
+    message: Message,
+    body?: Uint8Array,
+    onSent?: () => void,
+  ): number {
+    const { fact } = this.#side;
+    const session = fact?.stage === "greeted" ? this.#invocations.sessionOf(fact.invocation) : null;
+    if (fact === null || session === null) {
+      onSent?.();
+      return 0;
+    }
+    this.#invocations.count(fact.invocation, message);
+    const on = channel === "fresh" ? this.#nextChannel++ : channel;
+    session.send(on, message, body, onSent);
+    return on;
+  }
+
   /** The exchange has its answer. */
   finish(channel: number): void {
     this.#exchanges.finish(channel);
@@ -141,17 +156,13 @@ export class NodeLink {
   send(channel: number, message: Message, body?: Uint8Array, onSent?: () => void): void {
     const session = this.#session();
     assert(session !== null, "a link sends only while its instance is awake");
-    this.#count(session.invocation, message);
+    this.#invocations.count(session.invocation, message);
     this.#lastActivityAt = this.#context.clock.now();
     session.send(channel, message, body, onSent);
   }
 
-  bodyPlace(
-    session: FunctionSession,
-    channel: number,
-    message: Message,
-    bytes: number,
-  ): Uint8Array | null {
+  /** Where a body goes that came over this session; null when it is nobody's. */
+  bodyPlace(session: FunctionSession, channel: number, message: Message, bytes: number) {
     if (session !== this.#session()) return null;
     return this.#exchanges.at(channel)?.bodyPlace(message, bytes) ?? null;
   }
@@ -182,6 +193,7 @@ export class NodeLink {
     this.#context.counters.redials += hello.redials;
     if (hello.isFresh) this.#context.counters.instancesSeen++;
     this.#context.onSeen(this.node, instance);
+    if (this.#side.isOf(session.invocation)) return this.#onSideHello(session, hello, instance);
     this.#step({ kind: "hello", invocation: session.invocation, instance });
     const state = this.#state;
     if (state.kind === "awake" && state.invocation === session.invocation) {
@@ -198,6 +210,7 @@ export class NodeLink {
   ): void {
     this.#lastActivityAt = this.#context.clock.now();
     if (message.kind === "bye") return this.#onBye(session, message);
+    if (this.#side.isOf(session.invocation)) return this.#side.onMessage(channel, message);
     if (session !== this.#session()) {
       this.#context.counters.staleFrames++;
       return;
@@ -210,6 +223,7 @@ export class NodeLink {
     const invocation = this.#invocations.get(session.invocation);
     if (invocation === undefined || invocation.session !== session) return;
     invocation.session = null;
+    if (this.#side.isOf(session.invocation)) return this.#side.onClosed();
     this.#step({ kind: "disconnected", invocation: session.invocation });
   }
 
@@ -229,7 +243,7 @@ export class NodeLink {
   /** The session on which exchanges run: that of the awake instance. */
   #session(): FunctionSession | null {
     if (this.#state.kind !== "awake") return null;
-    return this.#invocations.get(this.#state.invocation)?.session ?? null;
+    return this.#invocations.sessionOf(this.#state.invocation);
   }
 
   #flush(): void {
@@ -250,15 +264,25 @@ export class NodeLink {
     if (invocation === undefined || invocation.session !== session) return;
     // A request is on its way to the instance: its arrival makes the bye void.
     if (!bye.isFinal && invocation.requestsSent > bye.requestsSeen) return;
-    // A stranger that was let go: no state speaks of it, and it need not wait for an answer in vain.
+    if (this.#side.isOf(session.invocation)) this.#side.onBye();
+    // A side invocation, or a stranger that was let go: no state speaks of it, and it need not wait for an answer in vain.
     if (!concerns(this.#state, session.invocation)) return session.send(0, { kind: "byeOk" });
     this.#step({ kind: "bye", invocation: session.invocation });
   }
 
-  #count(id: InvocationId, message: Message): void {
-    const invocation = this.#invocations.get(id);
-    if (invocation !== undefined && "isRequest" in MESSAGES[message.kind])
-      invocation.requestsSent++;
+  #onSideHello(
+    session: FunctionSession,
+    hello: MessageOf<"functionHello">,
+    instance: InstanceId,
+  ): void {
+    const state = this.#state;
+    // It serves one invocation at a time: the one in which it was awake has ended, whatever its connection says.
+    if ("instance" in state && state.instance === instance) {
+      const over = this.#invocations.get(state.invocation);
+      if (over !== undefined) over.session = null;
+      this.#step({ kind: "disconnected", invocation: state.invocation });
+    }
+    if (!this.#side.onHello(hello, instance)) session.send(0, { kind: "hold", forMs: 0 });
   }
 
   #step(event: LinkEvent): void {
@@ -271,7 +295,7 @@ export class NodeLink {
     this.#state = state;
     if (state.kind === "asleep") this.#wantedPurpose = "warm-up"; // What it was wanted for has gone by.
     this.#armTick(facts.now);
-    this.#forgetUnknown();
+    this.#invocations.forgetUnknown((id) => concerns(state, id) || this.#side.isOf(id));
     for (const effect of effects) this.#perform(effect);
     // A search that ended without an answer: the one that was held is awake, and was never looked at.
     if (
@@ -284,6 +308,9 @@ export class NodeLink {
       if (hello !== null && hello !== undefined && this.#session() !== null)
         this.#context.onAwake(this, hello);
     }
+    const isTakeover = event.kind === "crashed" && before.kind !== "searching";
+    if (isTakeover && state.kind === "awake" && this.#state === state)
+      this.#context.onAwake(this, null);
     if (event.kind !== "hello") this.#flush();
     if (state.kind !== before.kind && this.isLate) this.#exchanges.tellLate(() => this.isLate);
   }
@@ -302,6 +329,7 @@ export class NodeLink {
       isPrimaryWorthFinding: this.#primary !== null && chunksOf(this.#primary) > 0,
       chunksOf,
       isWanted: this.#exchanges.hasWaiting,
+      side: this.#side.fact,
       // Drawn only by transitions that invoke: 32 bits must last for a term.
       get nextInvocation(): InvocationId {
         drawn ??= context.nextInvocation();
@@ -336,6 +364,8 @@ export class NodeLink {
       case "adopt":
         this.#primary = effect.instance;
         return;
+      case "takeOver":
+        return this.#side.takeOver();
       case "lost":
         if (this.#primary === effect.instance) this.#primary = null;
         this.#context.counters.instancesLost++;
@@ -344,9 +374,9 @@ export class NodeLink {
   }
 
   #tell(id: InvocationId, message: Message): void {
-    const session = this.#invocations.get(id)?.session;
-    if (session === null || session === undefined) return;
-    this.#count(id, message);
+    const session = this.#invocations.sessionOf(id);
+    if (session === null) return;
+    this.#invocations.count(id, message);
     session.send(0, message);
   }
 
@@ -354,17 +384,13 @@ export class NodeLink {
     // Also without an exchange that waits: a PUT wakes its nodes while its bytes are still on their way.
     const purpose = this.#wantedPurpose;
     this.#wantedPurpose = "warm-up";
+    this.#begin(id, purpose);
+  }
+
+  #begin(id: InvocationId, purpose: Purpose): void {
     const begunAt = this.#context.clock.now();
     this.#lastActivityAt = begunAt;
-    this.#invocations.set(id, {
-      begunAt,
-      purpose,
-      session: null,
-      instance: null,
-      hello: null,
-      requestsSent: 0,
-      isUnknown: false,
-    });
+    this.#invocations.begin(id, purpose, begunAt);
     this.#context.invoke(this.node, id, purpose, (outcome) => this.#onOutcome(id, outcome));
   }
 
@@ -373,18 +399,16 @@ export class NodeLink {
     assert(invocation !== undefined, "an invocation ends once");
     this.#context.bill(invocation.purpose, outcome, this.#context.clock.now() - invocation.begunAt);
     if (outcome.kind === "unknown") invocation.isUnknown = true;
-    else this.#invocations.delete(id);
+    else this.#invocations.end(id);
+    if (this.#side.isOf(id)) {
+      const lost = this.#side.onOutcome(outcome.kind);
+      if (lost !== null) this.#perform({ kind: "lost", instance: lost });
+      return;
+    }
     if (outcome.kind === "notStarted") {
       if (outcome.isThrottle) this.#context.counters.throttles++;
       return this.#step({ kind: "notStarted", invocation: id, retryAfterMs: outcome.retryAfterMs });
     }
     this.#step({ kind: outcome.kind, invocation: id });
-  }
-
-  /** Invocations of unknown fate that the state no longer speaks of are over. */
-  #forgetUnknown(): void {
-    for (const [id, invocation] of this.#invocations) {
-      if (invocation.isUnknown && !concerns(this.#state, id)) this.#invocations.delete(id);
-    }
   }
 }

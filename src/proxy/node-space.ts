@@ -15,6 +15,8 @@ export interface ChunkRecord {
   object: ObjectVersion | null;
   /** Null until confirmed. */
   instance: InstanceId | null;
+  /** The node's replica holds it, too. */
+  hasCopy: boolean;
 }
 
 /** The name of a chunk within a pool: versions are unique in a generation. */
@@ -29,7 +31,10 @@ export function chunkName(id: {
 /** What one instance holds of the node's chunks. */
 interface InstanceStore {
   readonly digest: StoreDigest;
+  /** That it confirmed itself. */
   chunks: number;
+  /** That were copied to it from the primary. */
+  copies: number;
   /** Not yet told; the digest counts them until they are. */
   drops: WireChunkId[];
   /** Null until it was first looked at. */
@@ -51,6 +56,8 @@ export class NodeSpace {
   #budgetBytes: number;
   #usedBytes = 0;
   #confirmed = 0;
+  #replica: InstanceId | null = null;
+  #changes = 0;
 
   constructor(node: NodeIndex, budgetBytes: number) {
     this.node = node;
@@ -81,16 +88,32 @@ export class NodeSpace {
     return this.#confirmed > 0;
   }
 
-  /** How many chunks this instance has confirmed. */
+  /** How many chunks this instance holds, copies among them. */
   chunksOf(instance: InstanceId): number {
-    return this.#stores.get(instance)?.chunks ?? 0;
+    const store = this.#stores.get(instance);
+    return store === undefined ? 0 : store.chunks + store.copies;
+  }
+
+  /** The instance that holds copies; null before the first backup, and after it took the primary's place. */
+  get replica(): InstanceId | null {
+    return this.#replica;
+  }
+
+  /** How many chunks the replica has copies of. */
+  get copies(): number {
+    return this.#replica === null ? 0 : (this.#stores.get(this.#replica)?.copies ?? 0);
+  }
+
+  /** Grows with every chunk that comes or goes: equal numbers mean that nothing is new. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** Who holds most; null when nobody holds any. */
   richest(): InstanceId | null {
     let best: InstanceId | null = null;
-    for (const [instance, { chunks }] of this.#stores)
-      if (chunks > (best === null ? 0 : this.chunksOf(best))) best = instance;
+    for (const instance of this.#stores.keys())
+      if (this.chunksOf(instance) > (best === null ? 0 : this.chunksOf(best))) best = instance;
     return best;
   }
 
@@ -100,7 +123,7 @@ export class NodeSpace {
   }
 
   reserve(id: WireChunkId, bytes: number): void {
-    this.chunks.set(chunkName(id), { id, bytes, object: null, instance: null });
+    this.chunks.set(chunkName(id), { id, bytes, object: null, instance: null, hasCopy: false });
     this.#usedBytes += chunkCost(bytes);
   }
 
@@ -108,18 +131,56 @@ export class NodeSpace {
   confirm(id: WireChunkId, instance: InstanceId): void {
     const record = this.chunks.get(chunkName(id));
     if (record === undefined || record.instance === instance) return;
+    if (record.hasCopy && instance === this.#replica) this.loseCopy(record);
     this.#take(record);
     record.instance = instance;
-    const store = this.#stores.get(instance) ?? {
-      digest: new StoreDigest(),
-      chunks: 0,
-      drops: [],
-      seenAt: null,
-    };
-    this.#stores.set(instance, store);
+    const store = this.#storeOf(instance);
     store.chunks++;
     store.digest.toggle(fingerprintOf(id));
     this.#confirmed++;
+    this.#changes++;
+  }
+
+  /** From now on copies go to this instance. What an earlier one holds is not counted on any more, and it will be told. */
+  setReplica(instance: InstanceId | null): void {
+    if (instance === this.#replica) return;
+    for (const record of this.chunks.values()) if (record.hasCopy) this.loseCopy(record);
+    this.#replica = instance;
+    if (instance !== null) this.#storeOf(instance);
+  }
+
+  /** The replica has verified and stored a copy of a chunk that another instance confirmed. */
+  confirmCopy(record: ChunkRecord): void {
+    const isHere = this.chunks.get(chunkName(record.id)) === record;
+    if (this.#replica === null || record.hasCopy || !isHere) return;
+    if (record.instance === null || record.instance === this.#replica) return;
+    const store = this.#storeOf(this.#replica);
+    record.hasCopy = true;
+    store.copies++;
+    store.digest.toggle(fingerprintOf(record.id));
+  }
+
+  /** The replica does not have this copy, or is not counted on any more. */
+  loseCopy(record: ChunkRecord): void {
+    const store = this.#replica === null ? undefined : this.#stores.get(this.#replica);
+    if (!record.hasCopy || store === undefined) return;
+    record.hasCopy = false;
+    store.copies--;
+    store.digest.toggle(fingerprintOf(record.id));
+  }
+
+  /** The instance that confirmed it is gone, and the replica's copy takes its place: nobody had to move. */
+  promote(record: ChunkRecord): InstanceId | null {
+    const replica = this.#replica;
+    if (replica === null || !record.hasCopy) return null;
+    this.confirm(record.id, replica);
+    return replica;
+  }
+
+  /** Chunks that somebody may read, held by this instance and not by the replica. */
+  *withoutCopy(instance: InstanceId): IterableIterator<ChunkRecord> {
+    for (const record of this.chunks.values())
+      if (record.instance === instance && record.object !== null && !record.hasCopy) yield record;
   }
 
   /** Known from the durable table. */
@@ -137,6 +198,8 @@ export class NodeSpace {
     if (record === undefined) return;
     this.chunks.delete(name);
     this.#usedBytes -= chunkCost(record.bytes);
+    this.#changes++;
+    this.#dropCopy(record);
     const store = this.#take(record);
     if (!isStored) return;
     if (store === null) this.#strayDrops.push(id);
@@ -146,12 +209,18 @@ export class NodeSpace {
     }
   }
 
-  /** Drops still to be told to this instance; the caller tells them now. */
-  takeDrops(instance: InstanceId): readonly WireChunkId[] {
+  /** Drops of chunks that this instance holds, still to be told; the caller tells them now. */
+  takeOwnDrops(instance: InstanceId): readonly WireChunkId[] {
     const store = this.#stores.get(instance);
     const drops = store?.drops ?? [];
     for (const id of drops) store?.digest.toggle(fingerprintOf(id));
     if (store !== undefined) store.drops = [];
+    return drops;
+  }
+
+  /** The same, and drops of chunks that were never confirmed. */
+  takeDrops(instance: InstanceId): readonly WireChunkId[] {
+    const drops = this.takeOwnDrops(instance);
     const stray = this.#strayDrops;
     this.#strayDrops = [];
     return [...drops, ...stray];
@@ -159,6 +228,7 @@ export class NodeSpace {
 
   /** The instance and its store are gone; whoever calls has released its chunks. */
   forget(instance: InstanceId): void {
+    if (instance === this.#replica) this.setReplica(null);
     this.#stores.delete(instance);
   }
 
@@ -180,6 +250,27 @@ export class NodeSpace {
     return others
       .filter(({ seenAt }, at) => at < excess || now - seenAt >= UNSEEN_MS_MAX)
       .map(({ instance }) => instance);
+  }
+
+  #storeOf(instance: InstanceId): InstanceStore {
+    const store = this.#stores.get(instance) ?? {
+      digest: new StoreDigest(),
+      chunks: 0,
+      copies: 0,
+      drops: [],
+      seenAt: null,
+    };
+    this.#stores.set(instance, store);
+    return store;
+  }
+
+  /** The chunk is wanted no more: its copy is there until the replica is told. */
+  #dropCopy(record: ChunkRecord): void {
+    const store = this.#replica === null ? undefined : this.#stores.get(this.#replica);
+    if (!record.hasCopy || store === undefined) return;
+    record.hasCopy = false;
+    store.copies--;
+    store.drops.push(record.id);
   }
 
   /** Takes a confirmed chunk out of the account of its instance. */

@@ -13,6 +13,7 @@ import {
   chunkIdOf,
   type ObjectVersion,
   placeOf,
+  setPlace,
   toStored,
 } from "./object-version.ts";
 
@@ -42,6 +43,8 @@ export class ObjectTable {
   #nextVersion: number;
   #reservedBelow: number;
   #bytes = 0;
+  /** Counts lookups that found something: the order in which objects were used. */
+  #uses = 0;
   #sweep: IterableIterator<ObjectVersion> | null = null;
 
   constructor(nextVersion: number, context: ObjectTableContext) {
@@ -92,6 +95,7 @@ export class ObjectTable {
       return { kind: "miss", reason: "expired" };
     }
     this.#context.eviction.touch(object);
+    object.usedAt = ++this.#uses;
     return { kind: "found", object };
   }
 
@@ -175,12 +179,25 @@ export class ObjectTable {
     place.instance = null;
   }
 
-  /** The store of an instance is gone with all its chunks. Objects with too little left are forgotten. */
+  /**
+   * The store of an instance is gone with all its chunks. Those of which the replica has a copy lie there from now on;
+   * objects with too little left are forgotten.
+   */
   loseInstance(node: NodeIndex, instance: InstanceId): void {
     const space = this.#context.spaces[node];
     if (space === undefined) return;
+    const moved = new Set<ObjectVersion>();
+    let hasFailedOver = false;
     for (const record of [...space.chunks.values()]) {
       if (record.instance !== instance) continue;
+      const { object, id } = record;
+      const replica = object === null ? null : space.promote(record);
+      if (object !== null && replica !== null) {
+        setPlace(object, id.stripe, id.index, { node, instance: replica });
+        moved.add(object);
+        hasFailedOver = true;
+        continue;
+      }
       if (record.object === null) {
         space.release(record.id, false); // Of a PUT under way, which finds out when it commits.
         continue;
@@ -189,6 +206,10 @@ export class ObjectTable {
       this.forgetIfLost(record.object, record.id.stripe);
     }
     space.forget(instance);
+    if (!hasFailedOver) return;
+    space.setReplica(null); // It is what the table counts on now; the next backup finds another.
+    this.#context.counters.failovers++;
+    this.#recordMoves(moved);
   }
 
   /** Forgets the version when fewer than d chunks of the stripe are stored anywhere. */
@@ -232,6 +253,15 @@ export class ObjectTable {
     }
     matching.sort((a, b) => compareUtf8(a.key, b.key));
     return { objects: matching.slice(0, limit), isLast: matching.length <= limit };
+  }
+
+  /** The replica is the primary now: durable, for a restart looks for the instances that are written down. */
+  #recordMoves(moved: ReadonlySet<ObjectVersion>): void {
+    const current = [...moved].filter(({ isCurrent }) => isCurrent);
+    if (current.length > 0)
+      this.#context.store.commit(
+        current.map((object) => ({ kind: "put", object: toStored(object) })),
+      );
   }
 
   #insert(object: ObjectVersion): void {

@@ -34,6 +34,8 @@ export interface ObjectVersion {
   readonly metadata: readonly { readonly name: string; readonly value: string }[];
   /** Stripe after stripe, d+p each. */
   readonly places: ChunkPlace[];
+  /** A number that grows from use to use; 0: not looked up since it was stored. */
+  usedAt: number;
   /** GETs that may still read it; its chunks are not dropped before this is zero. */
   pins: number;
   /** False once it was superseded, deleted, evicted or lost. */
@@ -111,6 +113,7 @@ export function fromStored(stored: StoredObject, keyHash: Uint8Array): ObjectVer
       node: nodeIndex(node),
       instance: instance === "" ? null : instanceId(instance),
     })),
+    usedAt: 0,
     pins: 0,
     isCurrent: true,
   };

@@ -7,11 +7,12 @@ import { choosePlaces } from "../core/placement.ts";
 import type { Random } from "../core/ports.ts";
 import type { MessageOf, WireChunkId } from "../wire/messages.ts";
 import type { NodeLink } from "./node-link.ts";
-import { type ChunkRecord, chunkName, type NodeSpace } from "./node-space.ts";
+import type { NodeSpace } from "./node-space.ts";
 import type { ObjectTable } from "./object-table.ts";
+import { StoreAudit } from "./store-audit.ts";
 
 /** Drops told in one message; the wire allows no more. */
-const DROPS_PER_MESSAGE = 1_000;
+export const DROPS_PER_MESSAGE = 1_000;
 
 /** Chunks that need room on distinct nodes. */
 export interface ChunkRequest {
@@ -19,20 +20,12 @@ export interface ChunkRequest {
   readonly bytes: number;
 }
 
-/** A comparison with an instance's inventory that is under way. */
-interface Audit {
-  readonly instance: InstanceId;
-  /** Chunks that were confirmed by that instance when it was asked. */
-  readonly expected: Map<string, ChunkRecord>;
-  readonly listed: WireChunkId[];
-}
-
 /** The pool of one proxy. */
 export class Pool {
   readonly spaces: readonly NodeSpace[];
   readonly links: readonly NodeLink[];
   readonly #random: Random;
-  readonly #audits = new Map<NodeIndex, Audit>();
+  readonly #audits = new Map<NodeIndex, StoreAudit>();
   #table: ObjectTable | null = null;
 
   constructor(spaces: readonly NodeSpace[], links: readonly NodeLink[], random: Random) {
@@ -83,12 +76,16 @@ export class Pool {
     }
   }
 
-  /** An instance is awake, the primary or not: its budget counts, drops go out, its store must be what the table believes of it. */
-  onAwake(link: NodeLink, hello: MessageOf<"functionHello">): void {
+  /**
+   * An instance is awake, the primary or not: its budget counts, drops go out, its store must be what the table believes of
+   * it. Without a hello: it was awake for a backup already, and its hello is older than what it was sent since.
+   */
+  onAwake(link: NodeLink, hello: MessageOf<"functionHello"> | null): void {
     const space = this.spaces[link.node];
     const instance = link.awakeInstance;
     if (space === undefined || instance === null) return;
     this.#audits.delete(link.node); // One that an earlier invocation could not finish.
+    if (hello === null) return this.sendDrops(link);
     space.setBudget(hello.budgetBytes);
     const { low, high } = space.digest(instance);
     const isEqual = low === hello.storeDigestLow && high === hello.storeDigestHigh;
@@ -99,13 +96,11 @@ export class Pool {
   onInventory(link: NodeLink, page: MessageOf<"inventory">): void {
     const audit = this.#audits.get(link.node);
     if (audit === undefined) return;
-    for (const chunk of page.chunks) {
-      audit.expected.delete(chunkName(chunk));
-      audit.listed.push(chunk);
-    }
-    if (!page.isLast) return;
+    if (!audit.onPage(page)) return;
     this.#audits.delete(link.node);
-    this.#settle(link, audit);
+    const drops = audit.settle(this.#table);
+    for (let from = 0; from < drops.length; from += DROPS_PER_MESSAGE)
+      link.send(0, { kind: "chunkDrop", chunks: drops.slice(from, from + DROPS_PER_MESSAGE) });
   }
 
   /** An instance is proven gone. */
@@ -139,35 +134,9 @@ export class Pool {
   }
 
   #audit(link: NodeLink, space: NodeSpace, instance: InstanceId): void {
-    const expected = new Map<string, ChunkRecord>();
-    for (const [name, record] of space.chunks)
-      if (record.instance === instance) expected.set(name, record);
-    this.#audits.set(link.node, { instance, expected, listed: [] });
+    // After a restart nobody remembers who the replica was: it is the one beside the primary that has something.
+    if (space.replica === null && instance !== link.primary) space.setReplica(instance);
+    this.#audits.set(link.node, new StoreAudit(space, instance));
     link.askInventory();
-  }
-
-  /** What is left in `expected` is missing; what was listed and is unknown here is to be dropped. */
-  #settle(link: NodeLink, audit: Audit): void {
-    const space = this.spaces[link.node];
-    if (space === undefined) return;
-    for (const [name, record] of audit.expected) {
-      if (space.chunks.get(name) !== record) continue; // Gone or overwritten in the meantime.
-      if (record.object === null) space.release(record.id, false);
-      else {
-        const { object, id } = record;
-        this.#table?.markMissing(object, id.stripe, id.index);
-        this.#table?.forgetIfLost(object, id.stripe);
-      }
-    }
-    const unknown = audit.listed.filter((chunk) => {
-      const record = space.chunks.get(chunkName(chunk));
-      // Not yet confirmed: it may be on its way to this very instance.
-      return (
-        record === undefined || (record.instance !== null && record.instance !== audit.instance)
-      );
-    });
-    for (let from = 0; from < unknown.length; from += DROPS_PER_MESSAGE) {
-      link.send(0, { kind: "chunkDrop", chunks: unknown.slice(from, from + DROPS_PER_MESSAGE) });
-    }
   }
 }

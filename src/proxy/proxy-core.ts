@@ -2,8 +2,6 @@
 // durable commits go out through ports. It moves chunks and never encodes, decodes or looks into them.
 
 import { assert } from "../core/assert.ts";
-import type { CodeRule } from "../core/code.ts";
-import type { EvictionPolicy } from "../core/eviction.ts";
 import {
   generation,
   invocationId,
@@ -13,68 +11,28 @@ import {
   type ObjectKey,
 } from "../core/ids.ts";
 import { type BillingPolicySpec, nodeKey, sealOrder } from "../core/invocation.ts";
-import type { Ledger } from "../core/ledger.ts";
-import type {
-  Clock,
-  Crypto,
-  FunctionPlatform,
-  InvokeOutcome,
-  LoadedTable,
-  Purpose,
-  Random,
-  StoredObject,
-  TableStore,
-  Timer,
-  WallClock,
-} from "../core/ports.ts";
+import type { InvokeOutcome, LoadedTable, Purpose, StoredObject, Timer } from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import type { Connection } from "../wire/connection.ts";
+import { Backup } from "./backup.ts";
 import { ChunkFetch, type FetchReader } from "./chunk-fetch.ts";
 import { ClientSession, type ClientSessionContext } from "./client-session.ts";
 import { createCounters } from "./counters.ts";
 import { FunctionSession, type FunctionSessionContext } from "./function-session.ts";
 import { HedgeBudget, TransferLatency } from "./latency.ts";
+import type { LinkContext } from "./link-context.ts";
 import { TAKEOVER_WAIT_MS } from "./link-state.ts";
-import { type LinkContext, NodeLink } from "./node-link.ts";
+import { NodeLink } from "./node-link.ts";
 import { chunkName, NodeSpace } from "./node-space.ts";
 import { ObjectTable } from "./object-table.ts";
 import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
 import { PartPool } from "./part-pool.ts";
 import { Pool } from "./pool.ts";
+import type { ProxyCoreOptions } from "./proxy-options.ts";
 import { PutGate } from "./put-gate.ts";
 import { restoreTable } from "./restore-table.ts";
 import { RetryWindow } from "./retry-window.ts";
 import { WarmUp } from "./warm-up.ts";
-
-/** What a proxy is made of. */
-export interface ProxyCoreOptions {
-  readonly pool: string;
-  readonly nodes: number;
-  /** What a node may hold until its instance says so itself. */
-  readonly nodeBudgetBytes: number;
-  readonly secret: Uint8Array;
-  readonly codeRules: readonly CodeRule[];
-  readonly policy: BillingPolicySpec;
-  /** 0: no warm-up. */
-  readonly warmUpIntervalMs: number;
-  /** How long after its quorum a stripe waits for its last chunks. */
-  readonly stragglerMs: number;
-  readonly ports: ProxyPorts;
-}
-
-/** The world around a proxy. */
-export interface ProxyPorts {
-  readonly clock: Clock;
-  readonly wallClock: WallClock;
-  readonly random: Random;
-  readonly crypto: Crypto;
-  readonly platform: FunctionPlatform;
-  readonly store: TableStore;
-  readonly eviction: EvictionPolicy<ObjectVersion>;
-  readonly ledger: Ledger;
-  /** 16 bytes that name a key in chunk identities: the same function as the clients'. */
-  hashKey(key: Uint8Array): Uint8Array;
-}
 
 /** How often some of the table is searched for what has expired, and the nodes for instances long unseen. */
 const SWEEP_MS = 1_000;
@@ -99,6 +57,7 @@ export class ProxyCore {
   readonly #clientContext: ClientSessionContext;
   readonly #functionContext: FunctionSessionContext;
   readonly #warmUp: WarmUp;
+  readonly #backup: Backup;
   /** Computed once for each node. */
   readonly #nodeKeys: Uint8Array[] = [];
   #functionAddress = "";
@@ -151,6 +110,14 @@ export class ProxyCore {
       onClosed: (session) => this.#functions.delete(session),
     };
     this.#warmUp = new WarmUp(clock, this.#pool, options.warmUpIntervalMs);
+    this.#backup = new Backup(
+      {
+        ...{ clock, parts: this.#parts, table: this.#table, pool: this.#pool },
+        counters: this.counters,
+        selection: options.backupSelection,
+      },
+      options.backupIntervalMs,
+    );
     this.#armSweep();
   }
 
@@ -205,11 +172,14 @@ export class ProxyCore {
         count: nodes,
         byState,
         greeted: links.filter((link) => link.hasGreeted).length,
-        rows: this.#spaces.map(({ node, chunks, usedBytes, budgetBytes }) => ({
+        rows: this.#spaces.map(({ node, chunks, copies, replica, usedBytes, budgetBytes }) => ({
           node,
           state: this.#pool.link(node).state.kind,
           instance: this.#pool.link(node).primary,
+          replica,
+          isInRound: this.#pool.link(node).hasSide,
           chunks: chunks.size,
+          copies,
           usedBytes,
           budgetBytes,
         })),
@@ -229,6 +199,13 @@ export class ProxyCore {
     return this.#table.stored();
   }
 
+  /** The copies that replicas are believed to hold, likewise for judges. */
+  *storedCopies(): IterableIterator<{ readonly replica: string; readonly name: string }> {
+    for (const { replica, chunks } of this.#spaces)
+      for (const [name, { hasCopy }] of chunks)
+        if (hasCopy && replica !== null) yield { replica, name };
+  }
+
   /** Operations that clients have under way. */
   get operationsUnderWay(): number {
     let count = 0;
@@ -239,6 +216,7 @@ export class ProxyCore {
   /** Ends everything: connections are closed, timers cancelled, the table closed. */
   stop(reason: string): void {
     this.#warmUp.stop();
+    this.#backup.stop();
     this.#sweepTimer?.cancel();
     this.#greetTimer?.cancel();
     for (const client of [...this.#clients]) client.connection.close(reason);
@@ -268,7 +246,10 @@ export class ProxyCore {
         this.#noteGreeting();
       },
       onInventory: (link, page) => this.#pool.onInventory(link, page),
-      onLost: (link, instance) => this.#pool.onLost(link, instance),
+      onLost: (link, instance) => {
+        this.#pool.onLost(link, instance);
+        this.#backup.hurry(link.node);
+      },
     };
   }
 
@@ -294,9 +275,10 @@ export class ProxyCore {
     done: (outcome: InvokeOutcome) => void,
   ): void {
     const { pool, policy, ports } = this.#options;
-    // Who is only kept warm has nothing to wait for.
+    // Who is only kept warm or backed up has nothing to wait for: a round holds whom it needs.
+    const isForKeeping = purpose === "warm-up" || purpose === "backup";
     const stay: BillingPolicySpec =
-      purpose === "warm-up" && policy.kind === "linger" ? { kind: "linger", lingerMs: 0 } : policy;
+      isForKeeping && policy.kind === "linger" ? { kind: "linger", lingerMs: 0 } : policy;
     const order = {
       pool,
       node,

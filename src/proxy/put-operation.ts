@@ -214,6 +214,7 @@ export class PutOperation implements Operation {
           : Math.min(now + this.#request.ttlMs, Number.MAX_SAFE_INTEGER),
       metadata: this.#request.metadata,
       places,
+      usedAt: 0,
       pins: 0,
       isCurrent: true,
     };

@@ -97,6 +97,19 @@ export function judgePlaces(
   return faults;
 }
 
+/** Of a living replica the accounts say no more than it holds. */
+export function judgeCopies(
+  copies: Iterable<{ readonly replica: string; readonly name: string }>,
+  instances: readonly Instance[],
+): string[] {
+  const contents = new Map(
+    instances.map((instance) => [instance.core.instance, contentsOf(instance)]),
+  );
+  return [...copies]
+    .filter(({ replica, name }) => contents.get(replica)?.has(name) === false)
+    .map(({ replica, name }) => `replica ${replica} does not have its copy of chunk ${name}`);
+}
+
 /** Instances hold nothing that the table does not know. Those of which it knows nothing are left asleep, drops and all. */
 export function judgeOrphans(
   objects: Iterable<StoredObject>,
@@ -168,12 +181,17 @@ export class BillWitness {
 
 /**
  * A proxy invokes a node although the primary, the instance whose store it counts on, still serves an invocation that it
- * began: then the provider must start another one. Right only while an unknown instance is held and the primary sought.
+ * began: then the provider must start another one. Right only while an unknown instance is held and the primary sought, and
+ * for a backup, which wants another one.
  */
 export function judgeInvoke(
   invocation: Invocation,
   instances: readonly Instance[],
-  linkOf: () => { readonly state: string; readonly instance: string | null },
+  linkOf: () => {
+    readonly state: string;
+    readonly instance: string | null;
+    readonly isInRound: boolean;
+  },
 ): string[] {
   const { node, sender } = invocation;
   const busy = instances.filter(
@@ -183,7 +201,8 @@ export function judgeInvoke(
       !each.running.invocation.isAnswered, // Of two that ran one Invoke the slower is nobody's business any more.
   );
   if (busy.length === 0) return [];
-  const { state, instance } = linkOf();
+  const { state, instance, isInRound } = linkOf();
+  if (state === "awake" && isInRound) return [];
   const primary = busy.find(({ core }) => core.instance === instance);
   if (primary === undefined || state === "searching") return [];
   return [

@@ -64,6 +64,9 @@ export interface Scenario {
   readonly code: CodeSpec;
   readonly policy: BillingPolicySpec;
   readonly warmUpIntervalMs: number;
+  /** 0: no backups. */
+  readonly backupIntervalMs: number;
+  readonly backupSelection: "all" | "hit";
   readonly stragglerMs: number;
   readonly routing: Routing;
   readonly delayMsMax: number;
@@ -99,6 +102,8 @@ const LONG_STORM = 3;
 /** The scenario of a seed. */
 export function scenarioOf(seed: number): Scenario {
   const random = new SeededRandom(seed).fork("scenario");
+  // Of its own, so that what a seed stood for before there were backups stays as it was.
+  const backup = new SeededRandom(seed).fork("backup");
   const isCalm = seed % SEEDS_PER_CALM === 0;
   const trouble = (probability: number): number =>
     !isCalm && random.chance(FAULT_SHARE) ? probability : 0;
@@ -130,6 +135,8 @@ export function scenarioOf(seed: number): Scenario {
       ? { kind: "linger", lingerMs: random.pick([5, 10, 300]) }
       : { kind: "cycle", cycleMs: 100 },
     warmUpIntervalMs: random.pick([0, 10_000, 60_000]),
+    backupIntervalMs: backup.pick([0, 2_000, 5_000, 20_000]),
+    backupSelection: backup.pick(["all", "all", "hit"] as const),
     stragglerMs: random.pick([200, 1_000]),
     routing: isCalm || random.chance(0.25) ? "most-recent" : routing,
     delayMsMax: random.pick([0.5, 2, 20]),

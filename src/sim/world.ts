@@ -15,6 +15,7 @@ import {
   BillWitness,
   judgeAccounts,
   judgeCommit,
+  judgeCopies,
   judgeInvoke,
   judgeOrphans,
   judgePlaces,
@@ -111,6 +112,7 @@ class World implements FaultTargets {
             this.#proxy?.core.status().nodes.rows[invocation.node] ?? {
               state: "none",
               instance: null,
+              isInRound: false,
             };
           this.#judge(judgeInvoke(invocation, this.provider.instances, linkOf));
         },
@@ -246,6 +248,7 @@ class World implements FaultTargets {
 
   #startProxy(): void {
     const { nodes, budgetBytes, code, policy, warmUpIntervalMs, stragglerMs } = this.#scenario;
+    const { backupIntervalMs, backupSelection } = this.#scenario;
     const name = `proxy ${this.#machines.length}`;
     const machine = this.#machine(name);
     const random = this.#random.fork(name);
@@ -260,6 +263,8 @@ class World implements FaultTargets {
       ],
       policy,
       warmUpIntervalMs,
+      backupIntervalMs,
+      backupSelection,
       stragglerMs,
       ports: {
         clock: machine.clock,
@@ -357,6 +362,7 @@ class World implements FaultTargets {
     const { warmUpIntervalMs, routing } = this.#scenario;
     if (warmUpIntervalMs > 0) {
       this.#judge(judgePlaces(objects, instances, "at the end"));
+      this.#judge(judgeCopies(core.storedCopies(), instances));
       // With odd routing instances are still taken for lost now and then, and drops are still on their way.
       if (routing === "most-recent") this.#judge(judgeOrphans(objects, instances, status));
     }
@@ -366,8 +372,9 @@ class World implements FaultTargets {
   /** Without trouble nothing is lost, and no function ever has a second instance. */
   #judgeCalm(instancesLost: number): void {
     const { instancesStarted } = this.provider;
-    const { nodes } = this.#scenario;
-    if (instancesStarted > nodes)
+    const { nodes, backupIntervalMs } = this.#scenario;
+    const instancesMax = backupIntervalMs === 0 ? nodes : 2 * nodes;
+    if (instancesStarted > instancesMax)
       this.violate(
         `${instancesStarted} instances were started for ${nodes} nodes, and none was reclaimed`,
       );

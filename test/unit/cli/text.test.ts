@@ -105,18 +105,18 @@ test("table: aligns columns and leaves no blanks at the ends of lines", () => {
 
 test("memory: functions together get 60 % of what is free at most, and it is said", () => {
   const MB = 1_048_576;
-  assert.deepEqual(fitMemory({ nodes: 10, memoryMb: 512 }, 16_000 * MB), {
+  assert.deepEqual(fitMemory({ nodes: 10, memoryMb: 512, backupIntervalMs: 0 }, 16_000 * MB), {
     memoryMb: 512,
     note: null,
   });
-  const fitted = fitMemory({ nodes: 10, memoryMb: 512 }, 5_000 * MB);
+  const fitted = fitMemory({ nodes: 10, memoryMb: 512, backupIntervalMs: 0 }, 5_000 * MB);
   assert.equal(fitted.memoryMb, 300);
   assert.match(fitted.note ?? "", /300 MB, not 512/);
 });
 
 test("memory: a pool that cannot fit at all is refused with the number that would", () => {
   assert.throws(
-    () => fitMemory({ nodes: 100, memoryMb: 512 }, 1_048_576 * 1_000),
+    () => fitMemory({ nodes: 100, memoryMb: 512, backupIntervalMs: 0 }, 1_048_576 * 1_000),
     /--nodes 4 would/,
   );
 });

@@ -1,7 +1,7 @@
 // Reads and runs scenario files for the link's table: one event a line, what must follow behind the arrow.
 
 import { type InstanceId, instanceId, invocationId } from "../../../src/core/ids.ts";
-import type { LinkEffect, LinkEvent, LinkState } from "../../../src/proxy/link-state.ts";
+import type { LinkEffect, LinkEvent, LinkState, SideFact } from "../../../src/proxy/link-state.ts";
 import { stepLink } from "../../../src/proxy/link-table.ts";
 
 /** One run of a scenario file. */
@@ -27,7 +27,7 @@ export function play(scenario: Scenario): {
   let state: LinkState = { kind: "asleep" };
   let nextInvocation = 1;
   let now = 0;
-  let facts: Facts = { primary: null, worth: false, wanted: false, rich: null };
+  let facts: Facts = { primary: null, worth: false, wanted: false, rich: null, side: null };
   const expected: string[] = [];
   const actual: string[] = [];
   for (const line of scenario.lines) {
@@ -42,6 +42,7 @@ export function play(scenario: Scenario): {
         isPrimaryWorthFinding: facts.worth,
         chunksOf: (instance) => (instance === facts.rich ? 1 : 0),
         isWanted: facts.wanted,
+        side: facts.side,
         nextInvocation: drawn,
         jitter: 1,
       });
@@ -60,18 +61,39 @@ interface Facts {
   worth: boolean;
   wanted: boolean;
   rich: InstanceId | null;
+  side: SideFact | null;
 }
 
 function readFacts(line: string): Partial<Facts> {
   const given: Partial<Facts> = {};
   for (const [, name, value] of line.matchAll(/(\w+)=(\w+)/g)) {
     if (name === "primary") given.primary = value === "none" ? null : instanceId(value ?? "");
+    else if (name === "side") given.side = readSide(value ?? "");
     else if (name === "rich") given.rich = instanceId(value ?? "");
     else if (name === "worth") given.worth = value === "yes";
     else if (name === "wanted") given.wanted = value === "yes";
     else throw new Error(`no fact is called ${name}`);
   }
   return given;
+}
+
+/** `greeted8R`: the side invocation is number 8, and instance R answered. */
+function readSide(text: string): SideFact | null {
+  const [, stage, number, name] = /^([a-z]+)(\d*)(\w*)$/.exec(text) ?? [];
+  const invocation = invocationId(Number(number));
+  switch (stage) {
+    case "none":
+      return null;
+    case "invited":
+      return { stage, invocation };
+    case "unknown":
+      return { stage, invocation, until: Number.MAX_SAFE_INTEGER };
+    case "greeted":
+    case "leaving":
+      return { stage, invocation, instance: instanceId(name ?? "") };
+    default:
+      throw new Error(`no side invocation is ${text}`);
+  }
 }
 
 function readEvent(text: string): LinkEvent {
@@ -108,6 +130,7 @@ function tell(effect: LinkEffect): string {
       return `${effect.kind} ${effect.instance}`;
     case "interrupt":
     case "giveUp":
+    case "takeOver":
       return effect.kind;
   }
 }

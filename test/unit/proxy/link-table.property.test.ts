@@ -71,6 +71,7 @@ test("link: invokes only when no call is open but those of strangers, and none o
           isPrimaryWorthFinding: isWorthFinding,
           chunksOf: () => 0,
           isWanted,
+          side: null,
           nextInvocation: invocationId(drawn + 1),
           jitter: 1,
         };

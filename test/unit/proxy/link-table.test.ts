@@ -9,6 +9,16 @@ import { LINK_TABLE } from "../../../src/proxy/link-table.ts";
 import { LINK_PAGE, linkPage, outcomesOf } from "../../../tools/link-page.ts";
 import { parseScenarios, play } from "./link-scenario.ts";
 
+/** An instance that was awake is gone; the last four where a backup's invocation was under way. */
+const GONE = [
+  "asleep: interrupt, lost",
+  "awake: lost, takeOver, adopt, interrupt",
+  "detached: lost, takeOver, interrupt",
+  "leaving: lost, takeOver, interrupt",
+  "waking: interrupt, lost, invoke",
+  "waking: lost, takeOver, interrupt",
+];
+
 /** What may come of each event; what is not named here changes nothing in that state. */
 const CELLS: {
   readonly [S in LinkState["kind"]]: { readonly [E in LinkEvent["kind"]]?: readonly string[] };
@@ -43,20 +53,20 @@ const CELLS: {
     bye: ["leaving: interrupt, byeOk", "detached: interrupt, byeOk"],
     disconnected: ["severed: interrupt", "detached: interrupt"],
     returned: ["asleep: interrupt", "waking: interrupt, invoke"],
-    crashed: ["asleep: interrupt, lost", "waking: interrupt, lost, invoke"],
+    crashed: GONE,
     notStarted: ["—", "awake (its outcome unknown)"],
     unknown: ["—", "awake (its outcome unknown)"],
   },
   severed: {
     hello: ["awake"],
     returned: ["asleep", "waking: invoke"],
-    crashed: ["asleep: interrupt, lost", "waking: interrupt, lost, invoke"],
+    crashed: GONE,
     notStarted: ["detached: giveUp"],
     unknown: ["detached: giveUp"],
   },
   leaving: {
     returned: ["asleep", "waking: invoke"],
-    crashed: ["asleep: interrupt, lost", "waking: interrupt, lost, invoke"],
+    crashed: GONE,
     notStarted: ["detached"],
     unknown: ["detached"],
   },

@@ -53,6 +53,7 @@ class Tables {
       expiresAtMs,
       metadata: [],
       places,
+      usedAt: 0,
       pins: 0,
       isCurrent: true,
     };

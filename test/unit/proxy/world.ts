@@ -66,6 +66,8 @@ export interface WorldWishes {
   readonly budgetBytes?: number;
   readonly lingerMs?: number;
   readonly image?: TableImage;
+  readonly backupIntervalMs?: number;
+  readonly backupSelection?: "all" | "hit";
 }
 
 /** The proxy and everything around it. */
@@ -104,6 +106,8 @@ export class World {
       ],
       policy: { kind: "linger", lingerMs: wishes.lingerMs ?? 10 },
       warmUpIntervalMs: 0,
+      backupIntervalMs: wishes.backupIntervalMs ?? 0,
+      backupSelection: wishes.backupSelection ?? "all",
       stragglerMs: 1_000,
       ports: {
         clock: this.clock,

@@ -1,0 +1,33 @@
+// What a link needs of the proxy around it: an interface only, so that links can be tested without one.
+
+import type { InstanceId, InvocationId, NodeIndex } from "../core/ids.ts";
+import type { Clock, InvokeOutcome, Purpose, Random } from "../core/ports.ts";
+import type { MessageOf } from "../wire/messages.ts";
+import type { ProxyCounters } from "./counters.ts";
+import type { NodeLink } from "./node-link.ts";
+
+/** What a link needs of the proxy around it. */
+export interface LinkContext {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly counters: ProxyCounters;
+  nextInvocation(): InvocationId;
+  invoke(
+    node: NodeIndex,
+    invocation: InvocationId,
+    purpose: Purpose,
+    done: (outcome: InvokeOutcome) => void,
+  ): void;
+  /** An invocation has ended and is to be paid for. */
+  bill(purpose: Purpose, outcome: InvokeOutcome, elapsedMs: number): void;
+  /** How many chunks that somebody may read an instance of the node holds. */
+  chunksOf(node: NodeIndex, instance: InstanceId): number;
+  /** The instance of the node that holds most; null when none holds any. */
+  richestOf(node: NodeIndex): InstanceId | null;
+  /** An instance has said hello, whether it will serve or not. */
+  onSeen(node: NodeIndex, instance: InstanceId): void;
+  /** Without a hello: it was awake for a backup, and took the primary's place. */
+  onAwake(link: NodeLink, hello: MessageOf<"functionHello"> | null): void;
+  onInventory(link: NodeLink, page: MessageOf<"inventory">): void;
+  onLost(link: NodeLink, instance: InstanceId): void;
+}

@@ -1,0 +1,104 @@
+// The side invocation of a link: a second Invoke of the node while its primary is awake, so that another instance
+// answers. It keeps how far that call is and tells its guest, the backup round. It never decides what the link believes;
+// the link's table takes it over when the primary crashes beside it.
+
+import type { InstanceId, InvocationId } from "../core/ids.ts";
+import { DETACHED_MARGIN_MS, FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
+import type { Clock, InvokeOutcome } from "../core/ports.ts";
+import type { Message, MessageOf } from "../wire/messages.ts";
+import { LEAVE_MARGIN_MS, type SideFact } from "./link-state.ts";
+
+/** Why a guest's side invocation is over for it. */
+export type SideEnd = InvokeOutcome["kind"] | "leaving" | "disconnected" | "takenOver";
+
+/** Who asked for the side invocation. After `onSideEnd` it is told nothing more. */
+export interface SideGuest {
+  onSideHello(hello: MessageOf<"functionHello">, instance: InstanceId): void;
+  onSideMessage(channel: number, message: Message): void;
+  onSideEnd(reason: SideEnd): void;
+}
+
+/** The side invocation of one link; there is at most one. */
+export class LinkSide {
+  readonly #clock: Clock;
+  #fact: SideFact | null = null;
+  #guest: SideGuest | null = null;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Null when there is none, and none that may still be running. */
+  get fact(): SideFact | null {
+    if (this.#fact?.stage === "unknown" && this.#clock.now() >= this.#fact.until) this.#fact = null;
+    return this.#fact;
+  }
+
+  isOf(invocation: InvocationId): boolean {
+    return this.fact?.invocation === invocation;
+  }
+
+  /** It has been invoked for this guest. */
+  begin(invocation: InvocationId, guest: SideGuest): void {
+    this.#fact = { stage: "invited", invocation };
+    this.#guest = guest;
+  }
+
+  /** False: nobody has a use for it any more, and it is to be let go. */
+  onHello(hello: MessageOf<"functionHello">, instance: InstanceId): boolean {
+    const fact = this.#fact;
+    // One that has dialled again has given up what it was doing.
+    if (fact === null || fact.stage !== "invited" || this.#guest === null) return false;
+    this.#fact = { stage: "greeted", invocation: fact.invocation, instance };
+    this.#guest.onSideHello(hello, instance);
+    return true;
+  }
+
+  onMessage(channel: number, message: Message): void {
+    this.#guest?.onSideMessage(channel, message);
+  }
+
+  /** It has said bye, and is answered. */
+  onBye(): void {
+    const fact = this.#fact;
+    if (fact === null) return;
+    if (fact.stage === "unknown") {
+      this.#fact = { ...fact, until: this.#clock.now() + LEAVE_MARGIN_MS };
+      return;
+    }
+    if (fact.stage === "greeted") this.#fact = { ...fact, stage: "leaving" };
+    this.#guest?.onSideEnd("leaving"); // Its outcome still comes.
+  }
+
+  /** Its connection is gone; it dials again or returns. */
+  onClosed(): void {
+    const fact = this.#fact;
+    if (fact === null) return;
+    if (fact.stage === "greeted") this.#fact = { ...fact, stage: "leaving" };
+    this.#tellEnd("disconnected");
+  }
+
+  /** The Invoke has ended; the instance that is proven gone, or null. */
+  onOutcome(kind: InvokeOutcome["kind"]): InstanceId | null {
+    const fact = this.#fact;
+    if (fact === null) return null;
+    const { invocation } = fact;
+    const until = this.#clock.now() + FUNCTION_TIMEOUT_MS + DETACHED_MARGIN_MS;
+    this.#fact = kind === "unknown" ? { stage: "unknown", invocation, until } : null;
+    this.#tellEnd(kind);
+    const isLost = kind === "crashed" && (fact.stage === "greeted" || fact.stage === "leaving");
+    return isLost ? fact.instance : null;
+  }
+
+  /** From now on it is the link's own invocation. */
+  takeOver(): void {
+    this.#fact = null;
+    this.#tellEnd("takenOver");
+  }
+
+  #tellEnd(reason: SideEnd): void {
+    const guest = this.#guest;
+    this.#guest = null;
+    guest?.onSideEnd(reason);
+  }
+}

@@ -1,0 +1,49 @@
+// What a proxy is made of and the world around it: interfaces only. Whoever composes one, really or in simulation, fills them.
+
+import type { CodeRule } from "../core/code.ts";
+import type { EvictionPolicy } from "../core/eviction.ts";
+import type { BillingPolicySpec } from "../core/invocation.ts";
+import type { Ledger } from "../core/ledger.ts";
+import type {
+  Clock,
+  Crypto,
+  FunctionPlatform,
+  Random,
+  TableStore,
+  WallClock,
+} from "../core/ports.ts";
+import type { BackupSelection } from "./backup-round.ts";
+import type { ObjectVersion } from "./object-version.ts";
+
+/** What a proxy is made of. */
+export interface ProxyCoreOptions {
+  readonly pool: string;
+  readonly nodes: number;
+  /** What a node may hold until its instance says so itself. */
+  readonly nodeBudgetBytes: number;
+  readonly secret: Uint8Array;
+  readonly codeRules: readonly CodeRule[];
+  readonly policy: BillingPolicySpec;
+  /** 0: no warm-up. */
+  readonly warmUpIntervalMs: number;
+  /** 0: no backups. */
+  readonly backupIntervalMs: number;
+  readonly backupSelection: BackupSelection;
+  /** How long after its quorum a stripe waits for its last chunks. */
+  readonly stragglerMs: number;
+  readonly ports: ProxyPorts;
+}
+
+/** The world around a proxy. */
+export interface ProxyPorts {
+  readonly clock: Clock;
+  readonly wallClock: WallClock;
+  readonly random: Random;
+  readonly crypto: Crypto;
+  readonly platform: FunctionPlatform;
+  readonly store: TableStore;
+  readonly eviction: EvictionPolicy<ObjectVersion>;
+  readonly ledger: Ledger;
+  /** 16 bytes that name a key in chunk identities: the same function as the clients'. */
+  hashKey(key: Uint8Array): Uint8Array;
+}
