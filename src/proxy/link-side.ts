@@ -6,6 +6,7 @@ import type { InstanceId, InvocationId } from "../core/ids.ts";
 import { DETACHED_MARGIN_MS, FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import type { Clock, InvokeOutcome } from "../core/ports.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
+import type { Invocations } from "./link-invocation.ts";
 import { LEAVE_MARGIN_MS, type SideFact } from "./link-state.ts";
 
 /** Why a guest's side invocation is over for it. */
@@ -21,11 +22,26 @@ export interface SideGuest {
 /** The side invocation of one link; there is at most one. */
 export class LinkSide {
   readonly #clock: Clock;
+  readonly #invocations: Invocations;
   #fact: SideFact | null = null;
   #guest: SideGuest | null = null;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, invocations: Invocations) {
     this.#clock = clock;
+    this.#invocations = invocations;
+  }
+
+  /** Sends to its instance; the channel, or 0 when it takes nothing (any more). */
+  send(channel: number, message: Message, body?: Uint8Array, onSent?: () => void): number {
+    const fact = this.#fact;
+    const session = fact?.stage === "greeted" ? this.#invocations.sessionOf(fact.invocation) : null;
+    if (fact === null || session === null) {
+      onSent?.();
+      return 0;
+    }
+    this.#invocations.count(fact.invocation, message);
+    session.send(channel, message, body, onSent);
+    return channel;
   }
 
   /** Null when there is none, and none that may still be running. */

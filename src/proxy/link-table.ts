@@ -338,3 +338,8 @@ export function stepLink(state: LinkState, event: LinkEvent, facts: LinkFacts): 
 export function tickAt(state: LinkState): number | null {
   return state.kind === "backoff" || state.kind === "detached" ? state.until : null;
 }
+
+/** Whether what waits in this state will wait for longer than a wake takes. */
+export function isLate({ kind }: LinkState): boolean {
+  return kind === "searching" || kind === "backoff" || kind === "detached";
+}

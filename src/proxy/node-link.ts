@@ -13,9 +13,7 @@ import type { LinkContext } from "./link-context.ts";
 import { Invocations, moreUrgent } from "./link-invocation.ts";
 import { LinkSide, type SideGuest } from "./link-side.ts";
 import type { LinkEffect, LinkEvent, LinkFacts, LinkState } from "./link-state.ts";
-import { concerns, stepLink, tickAt } from "./link-table.ts";
-
-const LATE_STATES: ReadonlySet<LinkState["kind"]> = new Set(["searching", "backoff", "detached"]);
+import { concerns, isLate, stepLink, tickAt } from "./link-table.ts";
 
 /** The proxy's end of everything that concerns one node. */
 export class NodeLink {
@@ -38,7 +36,7 @@ export class NodeLink {
     this.#primary = primary;
     this.#context = context;
     this.#exchanges = new ExchangeQueue(context.clock);
-    this.#side = new LinkSide(context.clock);
+    this.#side = new LinkSide(context.clock, this.#invocations);
   }
 
   get state(): LinkState {
@@ -57,7 +55,7 @@ export class NodeLink {
 
   /** Whether what waits here will wait for longer than a wake takes. */
   get isLate(): boolean {
-    return LATE_STATES.has(this.#state.kind);
+    return isLate(this.#state);
   }
 
   /** True once any instance of the node has said hello in this term. */
@@ -116,23 +114,10 @@ export class NodeLink {
     this.#begin(id, purpose);
   }
 
-  /** Sends to the instance of the side invocation, on channel 0 or on a fresh one, which is the answer; 0 when it is gone. */
-  sendSide(
-    channel: number | "fresh",
-    message: Message,
-    body?: Uint8Array,
-    onSent?: () => void,
-  ): number {
-    const { fact } = this.#side;
-    const session = fact?.stage === "greeted" ? this.#invocations.sessionOf(fact.invocation) : null;
-    if (fact === null || session === null) {
-      onSent?.();
-      return 0;
-    }
-    this.#invocations.count(fact.invocation, message);
+  /** Sends to the instance of the side invocation; see `LinkSide.send`. */
+  sendSide(channel: number | "fresh", message: Message, body?: Uint8Array, onSent?: () => void) {
     const on = channel === "fresh" ? this.#nextChannel++ : channel;
-    session.send(on, message, body, onSent);
-    return on;
+    return this.#side.send(on, message, body, onSent);
   }
 
   /** The exchange has its answer. */

@@ -42,20 +42,33 @@ export class VirtualClock implements Clock {
   /** Everything that falls due within `ms` happens. */
   advance(ms: number): void {
     const end = this.#now + ms;
-    for (;;) {
-      this.#entries = this.#entries.filter((entry) => !entry.isCancelled);
-      let next: Entry | undefined;
-      for (const entry of this.#entries) {
-        if (entry.at > end) continue;
-        if (next === undefined || entry.at < next.at) next = entry;
-        else if (entry.at === next.at && entry.order < next.order) next = entry;
-      }
-      if (next === undefined) break;
-      next.isCancelled = true;
-      this.#now = Math.max(this.#now, next.at);
-      next.fire();
+    while (this.#fireNext(end)) {
+      // One after the other.
     }
     this.#now = end;
+  }
+
+  /** Runs one event after the other until a claim holds; time stands between two of them. */
+  untilEvent(claim: () => boolean, msMax: number): void {
+    const end = this.#now + msMax;
+    while (!claim()) {
+      if (!this.#fireNext(end)) throw new Error(`did not come true within ${msMax} ms`);
+    }
+  }
+
+  #fireNext(end: number): boolean {
+    this.#entries = this.#entries.filter((entry) => !entry.isCancelled);
+    let next: Entry | undefined;
+    for (const entry of this.#entries) {
+      if (entry.at > end) continue;
+      if (next === undefined || entry.at < next.at) next = entry;
+      else if (entry.at === next.at && entry.order < next.order) next = entry;
+    }
+    if (next === undefined) return false;
+    next.isCancelled = true;
+    this.#now = Math.max(this.#now, next.at);
+    next.fire();
+    return true;
   }
 
   /** Advances in small steps until the claim holds; fails after `msMax`. */

@@ -73,7 +73,6 @@ export interface WorldWishes {
 /** The proxy and everything around it. */
 export class World {
   readonly clock = new VirtualClock();
-  readonly proxy: ProxyCore;
   readonly image: TableImage;
   /** What every function was sent, by node. */
   readonly toFunctions: { readonly node: number; readonly message: Message }[] = [];
@@ -88,15 +87,32 @@ export class World {
   readonly #wishes: WorldWishes;
   readonly #crypto = testCrypto(1);
   readonly #instances = new Map<number, Hosted[]>();
+  #proxy: ProxyCore;
 
   constructor(wishes: WorldWishes = {}) {
     this.#wishes = wishes;
     this.image = wishes.image ?? emptyImage();
+    this.#proxy = this.#startProxy();
+  }
+
+  get proxy(): ProxyCore {
+    return this.#proxy;
+  }
+
+  /** The proxy ends, and another begins with the table that it leaves. */
+  restart(): ProxyCore {
+    this.#proxy.stop("restart");
+    this.#proxy = this.#startProxy();
+    return this.#proxy;
+  }
+
+  #startProxy(): ProxyCore {
+    const wishes = this.#wishes;
     const platform: FunctionPlatform = {
       invoke: (node, payload, done) => this.clock.soon(() => this.#invoke(node, payload, done)),
       close: () => {},
     };
-    this.proxy = new ProxyCore({
+    const proxy = new ProxyCore({
       pool: POOL,
       nodes: wishes.nodes ?? 8,
       nodeBudgetBytes: wishes.budgetBytes ?? 64 * 1_024 * 1_024,
@@ -121,7 +137,8 @@ export class World {
         hashKey: keyHash,
       },
     });
-    this.proxy.setFunctionAddress("proxy:1");
+    proxy.setFunctionAddress("proxy:1");
+    return proxy;
   }
 
   /** A client that has said hello. */
@@ -150,9 +167,10 @@ export class World {
     return count;
   }
 
-  /** The provider takes the instances of a node; a running invocation ends as crashed. */
-  reclaim(node: number): void {
+  /** The provider takes the instances of a node, or one of them; a running invocation ends as crashed. */
+  reclaim(node: number, only?: RuntimeCore): void {
     for (const hosted of this.#instances.get(node) ?? []) {
+      if (only !== undefined && hosted.core !== only) continue;
       hosted.isGone = true;
       for (const connection of hosted.connections) connection.close("reclaimed");
       const finish = hosted.finish;
