@@ -19,7 +19,10 @@ export interface ServiceCounters {
 }
 
 /** Which instances an action means. */
-export type Selection = { readonly count: number } | { readonly function: string };
+export type Selection =
+  | { readonly count: number }
+  | { readonly function: string }
+  | { readonly instance: string };
 
 const ANSWER_MS_MAX = 10_000;
 
