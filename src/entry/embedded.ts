@@ -38,6 +38,8 @@ export interface EmbeddedOptions {
   readonly secretHex?: string;
   /** How often a function that holds data is invoked to keep it; default 60,000, 0: never. */
   readonly warmUpIntervalMs?: number;
+  /** How often a function whose store changed is copied to its replica; default 300,000, 0: never. */
+  readonly backupIntervalMs?: number;
   /** How long the functions may take until each has said hello; default 60,000. */
   readonly readyMs?: number;
   /** The price table of the costs in `status`; default `x86`. */
@@ -85,6 +87,8 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
         stateDir,
         secretHex: options.secretHex ?? "",
         warmUpIntervalMs: options.warmUpIntervalMs ?? 60_000,
+        backupIntervalMs: options.backupIntervalMs ?? 300_000,
+        backupSelection: "all",
         pricing: options.pricing ?? "x86",
         ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
       },
