@@ -95,6 +95,8 @@ The tables are generated from \`src/proxy/link-table.ts\` by \`node tools/node t
 
 *Lost* needs proof: the crash of the very instance, or a primary that did not answer while ${"`SEARCH_TRIES_MAX`"} further invocations were answered by others, and all the strangers met were held awake together, so that none of them can have answered twice. A search that ends otherwise proves nothing: a stranger serves for that invocation without becoming the primary, and the next wake looks for the same one again ([decision 0010](../decisions/0010-a-stranger-may-serve-without-being-adopted.md)).
 
+A *backup* invokes the node a second time while its primary is awake ([backup.md](backup.md)). That invocation is not the link's: the table sees only how far it is. It matters when the primary crashes meanwhile: then it becomes the wake (\`takeOver\`), since a further one would start one instance more and miss the replica, which is busy. And while it is under way a search proves nothing.
+
 ## What can come of an event
 
 A cell lists every state that can follow, with the effects asked for, in order. A dash: nothing changes.

@@ -24,6 +24,7 @@ export function statusLines(status: ProxyStatus): string[] {
     `reads      ${counters.gets}: ${counters.hits} hits${share}, ${misses} misses (${missText(status)})`,
     `writes     ${counters.puts}: ${counters.putsFailed} failed; ${counters.removes} deletes, ${counters.evictions} evictions, ${counters.expirations} expired`,
     `instances  ${counters.instancesSeen} seen, ${counters.instancesLost} lost; ${counters.repairs} chunks repaired`,
+    `backups    ${counters.backups} rounds, ${counters.backupsAborted} not completed; ${formatBytes(counters.backupBytes)} copied, ${counters.failovers} failovers`,
     `clients    ${status.clients} connected`,
   ];
 }

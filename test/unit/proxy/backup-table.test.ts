@@ -1,0 +1,56 @@
+// Claims about the table of a backup round, over every sequence of events that chance makes, possible or not.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import {
+  BACKUP_TABLE,
+  type BackupEffect,
+  type BackupEvent,
+  type BackupState,
+  stepBackup,
+} from "../../../src/proxy/backup-table.ts";
+
+const EVENTS = Object.keys(BACKUP_TABLE.calling) as readonly BackupEvent["kind"][];
+
+const eventOf = (kind: BackupEvent["kind"], isPrimary: boolean, agrees: boolean): BackupEvent =>
+  kind === "greeted" ? { kind, isPrimary, agrees } : { kind };
+
+test("round: copies only with the primary held and another instance awake, and lets everybody go once", () => {
+  let copied = 0;
+  const moment = fc.tuple(fc.constantFrom(...EVENTS), fc.boolean(), fc.boolean());
+  fc.assert(
+    fc.property(fc.array(moment, { maxLength: 24 }), (moments) => {
+      let state: BackupState = { kind: "calling" };
+      const done: BackupEffect[] = [];
+      for (const [kind, isPrimary, agrees] of moments) {
+        const before: BackupState = state;
+        const step = stepBackup(state, eventOf(kind, isPrimary, agrees));
+        state = step.state;
+        for (const effect of step.effects) {
+          if (effect === "invite") assert.ok(done.includes("hold"));
+          if (effect === "copy") assert.ok(done.includes("receive") && !isPrimary);
+          if (effect === "receive") assert.ok(done.includes("invite"));
+          done.push(effect);
+        }
+        if (before.kind === "over") assert.deepEqual(state, before, "the end is the end");
+      }
+      const count = (effect: BackupEffect): number => done.filter((each) => each === effect).length;
+      for (const once of ["hold", "invite", "receive", "compare"] as const)
+        assert.ok(count(once) <= 1);
+      assert.equal(count("release"), state.kind === "over" ? 1 : 0);
+      if (count("copy") > 0) copied++;
+    }),
+    { numRuns: 5_000 },
+  );
+  assert.ok(copied > 0, "the runs reached what they are about");
+});
+
+test("round: whatever its state, it is over when its time is up twice", () => {
+  for (const kind of Object.keys(BACKUP_TABLE) as BackupState["kind"][]) {
+    const from: BackupState =
+      kind === "dismissing" || kind === "over" ? { kind, isComplete: true } : { kind };
+    const stopped = stepBackup(from, { kind: "stopped" });
+    assert.equal(stepBackup(stopped.state, { kind: "stopped" }).state.kind, "over", kind);
+  }
+});
