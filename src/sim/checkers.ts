@@ -200,11 +200,14 @@ export function judgeInvoke(
       each.running?.invocation.sender === sender &&
       !each.running.invocation.isAnswered, // Of two that ran one Invoke the slower is nobody's business any more.
   );
+  // Of two that run one Invoke the proxy has sent the second away, and cannot know that it is not free yet.
+  const isTwice = (each: Instance): boolean =>
+    busy.some((other) => other !== each && other.running?.invocation === each.running?.invocation);
   if (busy.length === 0) return [];
   const { state, instance, isInRound } = linkOf();
   if (state === "awake" && isInRound) return [];
   const primary = busy.find(({ core }) => core.instance === instance);
-  if (primary === undefined || state === "searching") return [];
+  if (primary === undefined || isTwice(primary) || state === "searching") return [];
   return [
     `node ${node} is invoked in state ${state} while its primary, ${primary.machine.name}, still serves an earlier invocation`,
   ];
