@@ -29,8 +29,13 @@ const other = instanceId("cc".repeat(16));
 const one = invocationId(1);
 const two = invocationId(2);
 const held: readonly HeldInstance[] = [
-  { invocation: one, instance: stranger, call: "open" },
-  { invocation: invocationId(3), instance: instanceId("dd".repeat(16)), call: "open" },
+  { invocation: one, instance: stranger, call: "open", isFresh: false },
+  {
+    invocation: invocationId(3),
+    instance: instanceId("dd".repeat(16)),
+    call: "open",
+    isFresh: true,
+  },
 ];
 
 /** Every state kind, in every shape that some cell tells apart. */
@@ -93,7 +98,7 @@ The tables are generated from \`src/proxy/link-table.ts\` by \`node tools/node t
 
 **The life of the Invoke call decides what is believed; a ping never does.** An event that names an invocation of which the state does not speak changes nothing: it is dropped before the table. Three outcomes matter of a call: it *returned* or *crashed* (the provider says so), it was *not started* (the provider says so), or its fate is *unknown* (everything else). After *unknown* there is no new invocation before the one in doubt has certainly ended: another might start a second instance of a living one.
 
-*Lost* needs proof: the crash of the very instance, or a primary that did not answer while ${"`SEARCH_TRIES_MAX`"} further invocations were answered by others, and all the strangers met were held awake together, so that none of them can have answered twice. A search that ends otherwise proves nothing: a stranger serves for that invocation without becoming the primary, and the next wake looks for the same one again ([decision 0010](../decisions/0010-a-stranger-may-serve-without-being-adopted.md)).
+*Lost* needs proof: the crash of the very instance, or a primary that did not answer while ${"`SEARCH_TRIES_MAX`"} further invocations were answered by others (up to ${"`SEARCH_TRIES_MAX_KNOWN`"} while the provider started none of these others afresh: then several idle, and the primary may be one of them), and all the strangers met were held awake together, so that none of them can have answered twice. A search that ends otherwise proves nothing: a stranger serves for that invocation without becoming the primary, and the next wake looks for the same one again ([decision 0010](../decisions/0010-a-stranger-may-serve-without-being-adopted.md)).
 
 A *backup* invokes the node a second time while its primary is awake ([backup.md](backup.md)). That invocation is not the link's: the table sees only how far it is. It matters when the primary crashes meanwhile: then it becomes the wake (\`takeOver\`), since a further one would start one instance more and miss the replica, which is busy. And while it is under way a search proves nothing.
 
@@ -133,7 +138,9 @@ function eventsFor(state: LinkState, kind: LinkEvent["kind"]): LinkEvent[] {
   const invocations = state.kind === "searching" ? [two, one] : [one];
   return invocations.flatMap((invocation): LinkEvent[] => {
     if (kind === "hello")
-      return [primary, stranger, other].map((instance) => ({ kind, invocation, instance }));
+      return [primary, stranger, other].flatMap((instance) =>
+        [true, false].map((isFresh) => ({ kind, invocation, instance, isFresh }) as const),
+      );
     return kind === "notStarted"
       ? [{ kind, invocation, retryAfterMs: null }]
       : [{ kind, invocation }];

@@ -12,7 +12,7 @@ import { LEAVE_MARGIN_MS, type SideFact } from "./link-state.ts";
 /** Why a guest's side invocation is over for it. */
 export type SideEnd = InvokeOutcome["kind"] | "leaving" | "disconnected" | "takenOver";
 
-/** Who asked for the side invocation. After `onSideEnd` it is told nothing more. */
+/** Who asked for the side invocation. After `onSideEnd` it is told nothing more, but for how an instance that was `leaving` ended. */
 export interface SideGuest {
   onSideHello(hello: MessageOf<"functionHello">, instance: InstanceId): void;
   onSideMessage(channel: number, message: Message): void;

@@ -14,6 +14,8 @@ export interface HeldInstance {
   readonly invocation: InvocationId;
   readonly instance: InstanceId;
   readonly call: CallFate;
+  /** The provider started it for this invocation. */
+  readonly isFresh: boolean;
 }
 
 /** What the proxy believes of a node. */
@@ -55,7 +57,12 @@ export type LinkEvent =
   /** There is work for the node, or it is to be kept warm. */
   | { readonly kind: "need" }
   /** An instance has proven itself for an invocation. */
-  | { readonly kind: "hello"; readonly invocation: InvocationId; readonly instance: InstanceId }
+  | {
+      readonly kind: "hello";
+      readonly invocation: InvocationId;
+      readonly instance: InstanceId;
+      readonly isFresh: boolean;
+    }
   /** The instance wants to return, and no request is on its way to it. */
   | { readonly kind: "bye"; readonly invocation: InvocationId }
   /** The connection over which this invocation spoke has closed. */
@@ -134,8 +141,10 @@ export interface LinkStep {
 
 /** After this many wakes in a row without an answer the waiting exchanges are given up. */
 export const WAKE_ATTEMPTS_MAX = 4;
-/** How many further invocations look for a primary that did not answer; as many strangers may be held. */
+/** How many further invocations look for a primary that did not answer … */
 export const SEARCH_TRIES_MAX = 2;
+/** … and how many while every stranger met was there before: the provider chooses among several that idle, replicas among them. */
+export const SEARCH_TRIES_MAX_KNOWN = 7;
 /** First back-off; doubles with each attempt. */
 export const BACKOFF_MS_MIN = 50;
 /** Longest back-off. */

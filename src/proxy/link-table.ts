@@ -17,6 +17,7 @@ import {
   LEAVE_MARGIN_MS,
   SEARCH_HOLD_MS,
   SEARCH_TRIES_MAX,
+  SEARCH_TRIES_MAX_KNOWN,
   WAKE_ATTEMPTS_MAX,
 } from "./link-state.ts";
 
@@ -74,7 +75,7 @@ function greet(event: EventOf<"hello">, call: "open" | "unknown", facts: LinkFac
   if (instance === facts.primary) return go(awake);
   if (facts.primary === null || !facts.isPrimaryWorthFinding)
     return go(awake, { kind: "adopt", instance });
-  return search([{ invocation, instance, call }], 1, facts);
+  return search([{ invocation, instance, call, isFresh: event.isFresh }], 1, facts);
 }
 
 /** Holds the last one met beside the others, and invokes once more. */
@@ -97,16 +98,18 @@ const release = (held: readonly HeldInstance[]): LinkEffect[] =>
 /** A further invocation found an instance: the primary, or one more stranger. */
 function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: LinkFacts): LinkStep {
   if (event.invocation !== state.invocation) return stay(state); // A held one has dialled again.
-  const { invocation, instance } = event;
+  const { invocation, instance, isFresh } = event;
   // One that answers twice was no longer held, only the news of its return is late: it counts once.
   const held = state.held.filter((each) => each.instance !== instance);
-  const met: readonly HeldInstance[] = [...held, { invocation, instance, call: "open" }];
+  const met: readonly HeldInstance[] = [...held, { invocation, instance, call: "open", isFresh }];
   const primary = met.find((each) => each.instance === facts.primary);
-  if (primary !== undefined) return go({ kind: "awake", ...primary }, ...release(held));
+  if (primary !== undefined) return go(awakeAs(primary), ...release(held));
   const isSought = facts.primary !== null && facts.isPrimaryWorthFinding;
-  if (isSought && state.tries < SEARCH_TRIES_MAX) return search(met, state.tries + 1, facts);
+  // While all that were met idled before, the primary may idle beside them; one that was started means that nobody did.
+  const triesMax = met.some((each) => each.isFresh) ? SEARCH_TRIES_MAX : SEARCH_TRIES_MAX_KNOWN;
+  if (isSought && state.tries < triesMax) return search(met, state.tries + 1, facts);
   const chosen = richest(met, facts);
-  const awake: LinkState = { kind: "awake", ...chosen };
+  const awake = awakeAs(chosen);
   if (facts.primary === null || !isSought)
     return go(awake, ...release(held), { kind: "adopt", instance: chosen.instance });
   // Proof is that many distinct instances awake at once, none of them the primary. One that left may have answered twice.
@@ -119,6 +122,13 @@ function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: Link
     { kind: "adopt", instance: chosen.instance },
   );
 }
+
+const awakeAs = ({ invocation, instance, call }: HeldInstance): LinkState => ({
+  kind: "awake",
+  invocation,
+  instance,
+  call,
+});
 
 /** The one that holds most; of equals the one met last. It may have served before, when a search could not be finished. */
 function richest(met: readonly HeldInstance[], facts: LinkFacts): HeldInstance {
@@ -143,7 +153,7 @@ function settle(
     return detach(facts, state.invocation, ...release(held), { kind: "giveUp" });
   if (held.length === 0)
     return backOff(facts, 1, event.kind === "notStarted" ? event.retryAfterMs : null);
-  return go({ kind: "awake", ...richest(held, facts) }, ...release(held));
+  return go(awakeAs(richest(held, facts)), ...release(held));
 }
 
 /** The call of one that is held has ended; the search goes on. */

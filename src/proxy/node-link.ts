@@ -179,7 +179,8 @@ export class NodeLink {
     if (hello.isFresh) this.#context.counters.instancesSeen++;
     this.#context.onSeen(this.node, instance);
     if (this.#side.isOf(session.invocation)) return this.#onSideHello(session, hello, instance);
-    this.#step({ kind: "hello", invocation: session.invocation, instance });
+    const { isFresh } = hello;
+    this.#step({ kind: "hello", invocation: session.invocation, instance, isFresh });
     const state = this.#state;
     if (state.kind === "awake" && state.invocation === session.invocation) {
       this.#context.onAwake(this, hello);

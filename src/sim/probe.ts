@@ -5,11 +5,8 @@ import type { SimClient } from "./sim-client.ts";
 /** What one PUT or GET may take. */
 export const PROBE_DEADLINE_MS = 60_000;
 const PROBE_BYTES = 5_000;
-/**
- * A loss of what was stored before may come to light now, and take one attempt with it: more of them with odd routing where
- * replicas idle beside the primaries, which are then taken for lost sooner.
- */
-const ATTEMPTS_MAX = 6;
+/** A loss of what was stored before may come to light now, and take one attempt with it. */
+const ATTEMPTS_MAX = 3;
 /** Every attempt is a PUT and a GET. */
 export const PROBE_ROUNDS_MAX = 2 * ATTEMPTS_MAX;
 

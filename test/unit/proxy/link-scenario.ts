@@ -97,14 +97,14 @@ function readSide(text: string): SideFact | null {
 }
 
 function readEvent(text: string): LinkEvent {
-  const [kind, number, name] = text.split(/\s+/);
+  const [kind, number, name, age] = text.split(/\s+/);
   const invocation = invocationId(Number(number));
   switch (kind) {
     case "need":
     case "tick":
       return { kind };
     case "hello":
-      return { kind, invocation, instance: instanceId(name ?? "") };
+      return { kind, invocation, instance: instanceId(name ?? ""), isFresh: age !== "old" };
     case "bye":
     case "disconnected":
     case "returned":

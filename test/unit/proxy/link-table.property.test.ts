@@ -138,7 +138,7 @@ function eventOf(
   instance: (typeof INSTANCES)[number],
 ): LinkEvent {
   if (kind === "need" || kind === "tick") return { kind };
-  if (kind === "hello") return { kind, invocation, instance };
+  if (kind === "hello") return { kind, invocation, instance, isFresh: true };
   if (kind === "notStarted") return { kind, invocation, retryAfterMs: null };
   // Proof: the kinds that are left carry an invocation and nothing else.
   return { kind: kind as "bye" | "disconnected" | "returned" | "crashed" | "unknown", invocation };
