@@ -67,6 +67,8 @@ export class BackupRound implements Exchange, SideGuest, CopyOwner {
   #scans = 0;
   #movedBytes = 0;
   #isFull = false;
+  /** A copy failed for a reason that passes. */
+  #hasGap = false;
   #changes = 0;
 
   /** `isChanged` false: it only keeps both instances warm, and is billed as that unless something has to be copied. */
@@ -78,9 +80,9 @@ export class BackupRound implements Exchange, SideGuest, CopyOwner {
     this.#context = context;
   }
 
-  /** The `changes` of the node's account that the replica has followed, once the round is complete. */
+  /** The `changes` of the node's account that the replica has followed, once the round is complete; -1 when something is to be tried again. */
   get changes(): number {
-    return this.#changes;
+    return this.#hasGap ? -1 : this.#changes;
   }
 
   begin(): void {
@@ -151,6 +153,7 @@ export class BackupRound implements Exchange, SideGuest, CopyOwner {
     this.#copies.delete(copy);
     this.#failed.add(record);
     if (reason === "full") this.#isFull = true;
+    else this.#hasGap = true;
     if (reason === "absent") this.#markMissing(record);
     // The replica's word alone destroys nothing: the primary is asked to check.
     if (reason === "corrupt")

@@ -141,6 +141,14 @@ export class NodeSpace {
     this.#changes++;
   }
 
+  /** The chunk's object was committed: somebody may read it, and a replica is to have it. */
+  attach(id: WireChunkId, object: ObjectVersion): void {
+    const record = this.chunks.get(chunkName(id));
+    if (record === undefined) return;
+    record.object = object;
+    this.#changes++;
+  }
+
   /** From now on copies go to this instance. What an earlier one holds is not counted on any more, and it will be told. */
   setReplica(instance: InstanceId | null): void {
     if (instance === this.#replica) return;

@@ -7,7 +7,7 @@ import type { InstanceId, NodeIndex, ObjectKey, Version } from "../core/ids.ts";
 import { version } from "../core/ids.ts";
 import type { StoredObject, TableStore, WallClock } from "../core/ports.ts";
 import type { ProxyCounters } from "./counters.ts";
-import { chunkName, type NodeSpace } from "./node-space.ts";
+import type { NodeSpace } from "./node-space.ts";
 import {
   chunkBytesOf,
   chunkIdOf,
@@ -115,10 +115,9 @@ export class ObjectTable {
     const before = this.#objects.get(object.key);
     if (before !== undefined) this.#retire(before);
     this.#insert(object);
-    this.#eachChunk(object, (space, stripe, index) => {
-      const record = space.chunks.get(chunkName({ version: object.version, stripe, index }));
-      if (record !== undefined) record.object = object;
-    });
+    this.#eachChunk(object, (space, stripe, index) =>
+      space.attach(chunkIdOf(object, stripe, index), object),
+    );
   }
 
   /** Records changed places of the version, if it still is current. */

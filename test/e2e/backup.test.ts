@@ -39,10 +39,13 @@ async function survive(context: TestContext, hasBackup: boolean): Promise<number
   for (let index = 0; index < OBJECTS; index++)
     await cache.put(`object ${index}`, makeBytes(index, OBJECT_BYTES));
   if (hasBackup)
-    await until(async () => {
-      const { rows } = (await status()).nodes;
-      return rows.every(({ chunks, copies, isInRound }) => copies === chunks && !isInRound);
-    });
+    await until(
+      async () => {
+        const { rows } = (await status()).nodes;
+        return rows.every(({ chunks, copies, isInRound }) => copies === chunks && !isInRound);
+      },
+      async () => JSON.stringify(await status()),
+    );
   for (const { id } of primaries.slice(0, KILLED_SHARE * NODES))
     assert.equal((await admin.kill({ instance: id })).length, 1);
   let hits = 0;
@@ -123,10 +126,13 @@ async function begin(context: TestContext, args: readonly string[]) {
   return { cache, status, admin: new LambdaAdmin(up.ready.lambda), close };
 }
 
-async function until(claim: () => Promise<boolean>): Promise<void> {
+async function until(
+  claim: () => Promise<boolean>,
+  what: () => Promise<string> = () => Promise.resolve(""),
+): Promise<void> {
   const endsAt = performance.now() + ROUNDS_MS_MAX;
   while (!(await claim())) {
-    assert(performance.now() < endsAt, "it did not come true in time");
+    assert(performance.now() < endsAt, `it did not come true in time: ${await what()}`);
     await new Promise((done) => setTimeout(done, LOOK_MS));
   }
 }

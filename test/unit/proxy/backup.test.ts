@@ -247,3 +247,20 @@ test("restart: copies that an earlier proxy made are found by the first round, a
     [10, 10, 10],
   );
 });
+
+test("round: an object that is committed after its chunks were looked at is in the next round", () => {
+  const world = new World({ nodes: 3, backupIntervalMs: INTERVAL_MS });
+  const client = world.client();
+  store(world, client, "first", 1);
+  const put = client.openPut("late", { code: { dataChunks: 1, parityChunks: 0 } });
+  world.clock.until(() => put.messages.length > 0);
+  // Without its commit, which comes when every node has had its round.
+  const { version } = first(put, "putOpened");
+  const body = bodyOf(1_000, 2);
+  client.sendUncommitted(put, "late", version, body);
+  world.clock.advance(ROUNDS_MS);
+  client.commit(put, body.length);
+  world.clock.advance(ROUNDS_MS);
+  assert.ok(put.messages.some(({ kind }) => kind === "putDone"));
+  for (const { chunks, copies } of rows(world)) assert.equal(copies, chunks);
+});

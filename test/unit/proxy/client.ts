@@ -127,6 +127,22 @@ export class TestClient implements ConnectionHandler {
     this.send(exchange.channel, { kind: "putCommit", ...layout });
   }
 
+  /** All of a PUT of one stripe in 1+0 and one part but its commit. */
+  sendUncommitted(exchange: Exchange, key: string, version: number, body: Uint8Array): void {
+    const place = { stripe: 0, index: 0, attempt: 0 };
+    const { channel } = exchange;
+    this.send(channel, { kind: "putStripe", stripe: 0, bytes: body.length });
+    const digest = digestOf(key, version, 0, body);
+    this.send(channel, { kind: "putChunk", ...place, bytes: body.length, ...digest });
+    this.send(channel, { kind: "data", ...place, offset: 0 }, body);
+  }
+
+  /** The commit of a PUT of one stripe. */
+  commit({ channel }: Exchange, bytes: number): void {
+    const layout = { stripeCount: 1, stripeBytes: bytes, lastStripeBytes: bytes };
+    this.send(channel, { kind: "putCommit", ...layout, bytes });
+  }
+
   /** A PUT of one stripe in 1+0, in parts of 1 MiB, paid out as the proxy grants credit. */
   sendLarge(exchange: Exchange, key: string, version: number, body: Uint8Array): void {
     const part = 1_024 * 1_024;
