@@ -62,6 +62,8 @@ export interface ProxyStatus {
     readonly redials: number;
     readonly staleFrames: number;
     readonly forgeries: number;
+    /** Connections closed because clients or functions broke the protocol. */
+    readonly protocolFaults: number;
     readonly throttles: number;
   };
   readonly cost: {

@@ -109,17 +109,20 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   const { host, clientPort, functionPort } = options;
+  const onWireFault = () => void core.counters.protocolFaults++;
   const functions = await listenTcp({
     host,
     port: functionPort,
     peer: "function",
     onConnection: (connection) => core.acceptFunction(connection),
+    onWireFault,
   });
   const clients = await listenTcp({
     host,
     port: clientPort,
     peer: "client",
     onConnection: (connection) => core.acceptClient(connection),
+    onWireFault,
   }).catch(async (error: unknown) => {
     await functions.close("the client port cannot be had");
     core.stop("the client port cannot be had");

@@ -31,6 +31,7 @@ export function createCounters(): ProxyCounters {
     redials: 0,
     staleFrames: 0,
     forgeries: 0,
+    protocolFaults: 0,
     throttles: 0,
   };
 }
