@@ -137,6 +137,7 @@ function allFacts(): LinkFacts[] {
           now: NOW,
           primary: of,
           isPrimaryWorthFinding,
+          primaryAtWork: null,
           chunksOf: () => 0,
           isWanted,
           nextInvocation: invocationId(9),

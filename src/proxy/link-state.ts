@@ -93,6 +93,8 @@ export interface LinkFacts {
   readonly primary: InstanceId | null;
   /** True while the primary holds chunks that somebody may read. */
   readonly isPrimaryWorthFinding: boolean;
+  /** What the primary still serves although the state speaks of it no more: it lost its connection while it was held. */
+  readonly primaryAtWork: InvocationId | null;
   /** How many chunks that somebody may read an instance holds. */
   chunksOf(instance: InstanceId): number;
   /** True while exchanges wait. */

@@ -34,8 +34,13 @@ type Table = {
 const go = (state: LinkState, ...effects: readonly LinkEffect[]): LinkStep => ({ state, effects });
 const stay = (state: LinkState): LinkStep => ({ state, effects: [] });
 
-/** Invokes; `before` goes out first. */
+/** Invokes; `before` goes out first. A primary that is at work is waited for: an invocation would start a second instance. */
 function wake(facts: LinkFacts, attempts: number, ...before: readonly LinkEffect[]): LinkStep {
+  const { primary, primaryAtWork } = facts;
+  if (primary !== null && primaryAtWork !== null) {
+    const severed = { kind: "severed", invocation: primaryAtWork, instance: primary } as const;
+    return go({ ...severed, call: "open" }, ...before);
+  }
   const invocation = facts.nextInvocation;
   return go({ kind: "waking", invocation, attempts }, ...before, { kind: "invoke", invocation });
 }

@@ -300,6 +300,7 @@ export class NodeLink {
       now: clock.now(),
       primary: this.#primary,
       isPrimaryWorthFinding: this.#primary !== null && chunksOf(this.#primary) > 0,
+      primaryAtWork: this.#unheardWork(this.#primary),
       chunksOf,
       isWanted: this.#exchanges.hasWaiting,
       // Drawn only by transitions that invoke: 32 bits must last for a term.
@@ -309,6 +310,15 @@ export class NodeLink {
       },
       jitter: 0.5 + random.below(1_000) / 1_000,
     };
+  }
+
+  /** An invocation that this instance serves, its outcome still to come, although the state speaks of it no more. */
+  #unheardWork(instance: InstanceId | null): InvocationId | null {
+    for (const [id, invocation] of this.#invocations) {
+      const isHis = instance !== null && invocation.instance === instance;
+      if (isHis && !invocation.isUnknown && !concerns(this.#state, id)) return id;
+    }
+    return null;
   }
 
   #armTick(now: number): void {

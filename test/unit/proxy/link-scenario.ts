@@ -1,6 +1,11 @@
 // Reads and runs scenario files for the link's table: one event a line, what must follow behind the arrow.
 
-import { type InstanceId, instanceId, invocationId } from "../../../src/core/ids.ts";
+import {
+  type InstanceId,
+  type InvocationId,
+  instanceId,
+  invocationId,
+} from "../../../src/core/ids.ts";
 import type { LinkEffect, LinkEvent, LinkState } from "../../../src/proxy/link-state.ts";
 import { stepLink } from "../../../src/proxy/link-table.ts";
 
@@ -27,7 +32,7 @@ export function play(scenario: Scenario): {
   let state: LinkState = { kind: "asleep" };
   let nextInvocation = 1;
   let now = 0;
-  let facts: Facts = { primary: null, worth: false, wanted: false, rich: null };
+  let facts: Facts = { primary: null, worth: false, wanted: false, rich: null, atwork: null };
   const expected: string[] = [];
   const actual: string[] = [];
   for (const line of scenario.lines) {
@@ -40,6 +45,7 @@ export function play(scenario: Scenario): {
         now,
         primary: facts.primary,
         isPrimaryWorthFinding: facts.worth,
+        primaryAtWork: facts.atwork,
         chunksOf: (instance) => (instance === facts.rich ? 1 : 0),
         isWanted: facts.wanted,
         nextInvocation: drawn,
@@ -60,6 +66,7 @@ interface Facts {
   worth: boolean;
   wanted: boolean;
   rich: InstanceId | null;
+  atwork: InvocationId | null;
 }
 
 function readFacts(line: string): Partial<Facts> {
@@ -67,6 +74,8 @@ function readFacts(line: string): Partial<Facts> {
   for (const [, name, value] of line.matchAll(/(\w+)=(\w+)/g)) {
     if (name === "primary") given.primary = value === "none" ? null : instanceId(value ?? "");
     else if (name === "rich") given.rich = instanceId(value ?? "");
+    else if (name === "atwork")
+      given.atwork = value === "none" ? null : invocationId(Number(value));
     else if (name === "worth") given.worth = value === "yes";
     else if (name === "wanted") given.wanted = value === "yes";
     else throw new Error(`no fact is called ${name}`);
