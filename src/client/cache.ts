@@ -35,7 +35,7 @@ import {
   invalid,
 } from "./validate.ts";
 
-/** A cache over one proxy; see `Cache` for what its methods promise. Nothing is dialled before the first call. */
+/** A cache over one proxy, or several that share the keys; see `Cache` for what its methods promise. Nothing is dialled before the first call. */
 export function createCache(options: CacheOptions): ProxyCache {
   return new ProxyCache(options);
 }

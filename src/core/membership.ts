@@ -33,6 +33,12 @@ export interface Membership {
   readonly virtualNodes: number;
 }
 
+/** What reading the document came to. */
+export type RingNews =
+  | { readonly kind: "unchanged" }
+  | { readonly kind: "document"; readonly membership: Membership }
+  | { readonly kind: "fault"; readonly reason: string };
+
 /** A document from outside, or all its faults. Absent weights are 1. */
 export function parseMembership(
   value: unknown,

@@ -2,7 +2,12 @@
 // owns before it serves a new number, and to take no changes of keys it has gained before the others have let go of
 // them. It reads documents and asks the others their number; it never sends a document to another proxy.
 
-import { isSameMembership, type Member, type Membership } from "../core/membership.ts";
+import {
+  isSameMembership,
+  type Member,
+  type Membership,
+  type RingNews,
+} from "../core/membership.ts";
 import type { Clock, LoadedTable, RingMark, TableStore, Timer } from "../core/ports.ts";
 import { buildRing, type Ring } from "../core/ring.ts";
 import type { ProxyStatus } from "../core/status.ts";
@@ -15,12 +20,6 @@ const RING_FRESH_MS = 1_000;
 const ASK_AGAIN_MS = 100;
 /** Who cannot be reached for so long is gone, or has looked at the document meanwhile: five times RING_FRESH_MS. */
 const GONE_MS = 5_000;
-
-/** What reading the document came to. */
-export type RingNews =
-  | { readonly kind: "unchanged" }
-  | { readonly kind: "document"; readonly membership: Membership }
-  | { readonly kind: "fault"; readonly reason: string };
 
 /** The world around the duty. */
 export interface RingPorts {
