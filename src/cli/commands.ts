@@ -310,6 +310,18 @@ export const COMMANDS: readonly CommandRow[] = [
     load: async () => ({ run: (await import("./commands/model.ts")).cost }),
   },
   {
+    name: "model ring",
+    arguments: "",
+    summary: "how evenly proxies share the keys, and how many move when one more comes",
+    settings: [],
+    options: [
+      { flags: "--proxies <count>", summary: "proxies before", byDefault: "4" },
+      { flags: "--keys <count>", summary: "keys spread over them", byDefault: "100000" },
+    ],
+    examples: ["model ring", "model ring --proxies 16 --json"],
+    load: async () => ({ run: (await import("./commands/model-ring.ts")).ring }),
+  },
+  {
     name: "config schema",
     arguments: "",
     summary: "print the JSON Schema of infinicache.config.json",

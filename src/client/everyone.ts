@@ -2,6 +2,7 @@
 // states collected. With one proxy, and no document, it is a plain question. It routes nothing.
 
 import { CacheError } from "../core/errors.ts";
+import type { ProxyStatus } from "../core/status.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { Message } from "../wire/messages.ts";
 import type { CallOptions } from "./api.ts";
@@ -15,6 +16,15 @@ import { PingOperation } from "./simple-operation.ts";
 const LIST_ROWS_MAX = 1_000;
 /** How often a prefix is cleared anew because the ring has changed meanwhile. */
 const ROUNDS_MAX = 8;
+
+/** The states of proxies that share the keys. */
+export interface RingReport {
+  readonly epoch: number;
+  readonly proxies: readonly (
+    | { readonly id: string; readonly status: ProxyStatus }
+    | { readonly id: string; readonly error: string }
+  )[];
+}
 
 /** How a ping is run. */
 export const PING: RunHow = {

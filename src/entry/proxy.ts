@@ -65,8 +65,6 @@ export interface RunningProxy {
   readonly doubt: string | null;
   /** Where clients of the ring dial this proxy; null: it owns every key. */
   readonly memberAddress: string | null;
-  /** Looks at the ring's document now. */
-  refreshRing(): void;
   /** A client's connection within this process. */
   connect(): Connection;
   /** Wakes every node once; done when each has said hello. */
@@ -156,7 +154,6 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     functionAddress: functions.address,
     doubt: core.doubt,
     memberAddress: ring?.membership?.members.find(({ id }) => id === options.pool)?.address ?? null,
-    refreshRing: () => ring?.refresh(),
     connect: () => {
       const [near, far] = connectionPair((task) => clock.nextTurn(task), ["application", "proxy"]);
       core.acceptClient(far);

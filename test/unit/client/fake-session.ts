@@ -75,6 +75,11 @@ export class FakeSession {
       return;
     }
     if (mischief.ignore?.(message) === true) return;
+    if (!this.#proxy.owns(message)) {
+      const { epoch } = this.#proxy.ring?.membership ?? { epoch: 0 };
+      this.#send(channel, { kind: "wrongEpoch", epoch });
+      return;
+    }
     const answers = answerOf(this.#proxy, message);
     if (answers !== null) {
       for (const answer of answers) this.#send(channel, answer);
@@ -94,10 +99,13 @@ export class FakeSession {
           kind: "welcome",
           generation: 7,
           term: 1,
-          epoch: 0,
+          epoch: this.#proxy.ring?.membership.epoch ?? 0,
           poolNodes: 24,
           codeRules,
         });
+        const membership = this.#proxy.ring?.membership;
+        if (membership !== undefined && membership.epoch > message.epoch)
+          this.#send(0, { kind: "membership", ...membership });
         return;
       }
       case "ping":
