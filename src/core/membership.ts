@@ -74,8 +74,9 @@ export function isSameMembership(a: Membership, b: Membership): boolean {
 }
 
 function canonical({ epoch, members, virtualNodes }: Membership): string {
-  const rows = members.map(({ id, address, weight }) => [id, address, weight]);
-  return JSON.stringify([epoch, virtualNodes, rows.sort()]);
+  const rows = [...members].sort((a, b) => (a.id < b.id ? -1 : 1));
+  const listed = rows.map(({ id, address, weight }) => [id, address, weight]);
+  return JSON.stringify([epoch, virtualNodes, listed]);
 }
 
 function parseMembers(values: readonly unknown[], faults: string[]): readonly Member[] {

@@ -87,6 +87,10 @@ export class FakeProxy implements Dialer {
     this.#current = connection;
   }
 
+  get epoch(): number {
+    return this.ring?.membership.epoch ?? 0;
+  }
+
   /** Whether the ring lets it answer. */
   owns(message: Message): boolean {
     if (this.ring === null || !("key" in message)) return true;

@@ -76,9 +76,7 @@ export class FakeSession {
     }
     if (mischief.ignore?.(message) === true) return;
     if (!this.#proxy.owns(message)) {
-      const { epoch } = this.#proxy.ring?.membership ?? { epoch: 0 };
-      this.#send(channel, { kind: "wrongEpoch", epoch });
-      return;
+      return this.#send(channel, { kind: "wrongEpoch", epoch: this.#proxy.epoch });
     }
     const answers = answerOf(this.#proxy, message);
     if (answers !== null) {
@@ -99,7 +97,7 @@ export class FakeSession {
           kind: "welcome",
           generation: 7,
           term: 1,
-          epoch: this.#proxy.ring?.membership.epoch ?? 0,
+          epoch: this.#proxy.epoch,
           poolNodes: 24,
           codeRules,
         });

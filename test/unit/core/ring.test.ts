@@ -98,15 +98,9 @@ test("membership: all faults are reported together", () => {
     members: [{ id: "a", address: "h:1" }, { id: "a", address: "h", weight: -1 }, 7],
   });
   assert.ok(parsed.kind === "bad");
-  assert.deepEqual(parsed.faults.map((fault) => fault.split(" ")[0]).sort(), [
-    "epoch",
-    "members[1].address",
-    "members[1].id",
-    "members[1].weight",
-    "members[2]",
-    "unknown",
-    "virtualNodes",
-  ]);
+  const places = new Set(parsed.faults.map((fault) => fault.split(" ")[0] ?? ""));
+  const expected = ["epoch", "virtualNodes", "unknown", "members[1].address", "members[1].id"];
+  assert.deepEqual(places, new Set([...expected, "members[1].weight", "members[2]"]));
   const idle = parseMembership({ epoch: 1, members: [{ id: "a", address: "h:1", weight: 0 }] });
   assert.equal(idle.kind, "bad");
 });
