@@ -120,6 +120,15 @@ export const SETTINGS = {
     summary:
       "file with the membership document of proxies that share the keys, looked at twice a second; its member with the id of the pool is this proxy; none: this proxy owns every key",
   }),
+  workers: row<number>({
+    flag: "workers",
+    argument: "COUNT",
+    kind: "integer",
+    schema: z.int().min(1).max(16),
+    byDefault: 1,
+    summary:
+      "proxies on this host, each a process with its part of the functions and five ports of its own (P, P+5, …); every door of each serves all keys",
+  }),
   seed: row<number>({
     flag: "seed",
     argument: "NUMBER",
