@@ -20,6 +20,8 @@ const RING_FRESH_MS = 1_000;
 const ASK_AGAIN_MS = 100;
 /** Who cannot be reached for so long is gone, or has looked at the document meanwhile: five times RING_FRESH_MS. */
 const GONE_MS = 5_000;
+/** Stands among the addresses for those that are not known. */
+const UNKNOWN = "";
 
 /** The world around the duty. */
 export interface RingPorts {
@@ -170,13 +172,21 @@ export class RingDuty {
     // A number that was missed may have given a key to another, whose newer version is not known here.
     const isUnbroken =
       mark === null ? epoch === 1 : mark.epoch === epoch || mark.epoch + 1 === epoch;
-    this.#before = isUnbroken ? before : null;
-    this.#ring = ring;
     const isSettled = mark?.epoch === epoch && mark.isSettled;
-    this.#awaited = new Map();
-    if (!isSettled && ring.shareOf(id) > 0)
+    const isNext = before !== null && before.membership.epoch + 1 === epoch;
+    // What was gained by the document before, and not settled, is still not ours alone.
+    this.#before = isNext && this.isSettled ? before : null;
+    this.#ring = ring;
+    // Who had not let go by the last document must let go by this one, a member of it or not.
+    const awaited = new Map(this.#awaited);
+    if (isSettled) awaited.clear();
+    else {
       for (const { address } of this.#others(before?.membership.members ?? [], membership.members))
-        this.#awaited.set(address, { unreachableSince: null });
+        if (!awaited.has(address)) awaited.set(address, { unreachableSince: null });
+      // Members of documents that are not known here cannot be asked: they are given their time.
+      if (!isNext && epoch > 1) awaited.set(UNKNOWN, { unreachableSince: this.#ports.clock.now() });
+    }
+    this.#awaited = awaited;
     const isKept = (key: string): boolean => isUnbroken && ring.ownerOf(key).id === id;
     this.#subject?.keepOnly(isKept, this.#markNow(membership));
     this.#subject?.announce(membership);
@@ -197,6 +207,10 @@ export class RingDuty {
     if (this.isSettled) return;
     const { epoch } = this;
     for (const [address, awaited] of this.#awaited) {
+      if (address === UNKNOWN) {
+        this.#onEpoch(address, awaited, null);
+        continue;
+      }
       this.#ports.askEpoch(address, epoch, (theirs) => {
         if (epoch === this.epoch && this.#awaited.get(address) === awaited)
           this.#onEpoch(address, awaited, theirs);

@@ -199,3 +199,34 @@ test("duty: a process that was frozen looks at the document before it serves", (
   assert.equal(world.duty.mayServe(key, false, 1), false);
   world.duty.stop();
 });
+
+test("duty: who had not let go by one document is waited for by the next", () => {
+  const world = new World();
+  world.epochs.set("b:1", 1).set("c:1", 1);
+  world.write(document(1, ["a", "b", "c"]));
+  world.start();
+  world.clock.advance(200);
+  world.epochs.set("b:1", 2);
+  world.write(document(2, ["a", "b"]));
+  world.clock.advance(600);
+  world.epochs.set("b:1", 3);
+  world.write(document(3, ["a", "b"]));
+  world.clock.advance(1_000);
+  assert.equal(world.duty.isSettled, false, "c still serves by document 1");
+  world.epochs.set("c:1", 3);
+  world.clock.advance(300);
+  assert.equal(world.duty.isSettled, true);
+  world.duty.stop();
+});
+
+test("duty: a new proxy gives members that it may not know of their time", () => {
+  const world = new World();
+  world.epochs.set("b:1", 2);
+  world.write(document(2, ["a", "b"]));
+  world.start();
+  world.clock.advance(4_900);
+  assert.equal(world.duty.isSettled, false);
+  world.clock.advance(300);
+  assert.equal(world.duty.isSettled, true);
+  world.duty.stop();
+});
