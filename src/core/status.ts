@@ -17,6 +17,15 @@ export interface ProxyStatus {
   readonly generation: number;
   readonly term: number;
   readonly uptimeMs: number;
+  /** Null: this proxy owns every key. */
+  readonly ring: {
+    readonly epoch: number;
+    /** This proxy's part of the keys, from 0 to 1. */
+    readonly share: number;
+    readonly isSettled: boolean;
+    /** Why the last document was not used. */
+    readonly fault: string | null;
+  } | null;
   readonly nodes: {
     readonly count: number;
     /** Nodes by the state of their link: asleep, waking, awake, … */
@@ -65,6 +74,10 @@ export interface ProxyStatus {
     /** Connections closed because clients or functions broke the protocol. */
     readonly protocolFaults: number;
     readonly throttles: number;
+    /** Objects forgotten because another proxy owns their keys now. */
+    readonly movedAway: number;
+    /** Requests that belong to another proxy, or came before this one could serve them. */
+    readonly wrongEpochs: number;
   };
   readonly cost: {
     readonly byPurpose: Readonly<Record<Purpose, PurposeCost>>;

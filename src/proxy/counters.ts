@@ -33,5 +33,7 @@ export function createCounters(): ProxyCounters {
     forgeries: 0,
     protocolFaults: 0,
     throttles: 0,
+    movedAway: 0,
+    wrongEpochs: 0,
   };
 }

@@ -29,21 +29,22 @@ import type {
 } from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import type { Connection } from "../wire/connection.ts";
-import { ChunkFetch, type FetchReader } from "./chunk-fetch.ts";
+import { ChunkFetches } from "./chunk-fetches.ts";
 import { ClientSession, type ClientSessionContext } from "./client-session.ts";
 import { createCounters } from "./counters.ts";
 import { FunctionSession, type FunctionSessionContext } from "./function-session.ts";
 import { HedgeBudget, TransferLatency } from "./latency.ts";
 import { TAKEOVER_WAIT_MS } from "./link-state.ts";
 import { type LinkContext, NodeLink } from "./node-link.ts";
-import { chunkName, NodeSpace } from "./node-space.ts";
+import { NodeSpace } from "./node-space.ts";
 import { ObjectTable } from "./object-table.ts";
-import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
+import type { ObjectVersion } from "./object-version.ts";
 import { PartPool } from "./part-pool.ts";
 import { Pool } from "./pool.ts";
 import { PutGate } from "./put-gate.ts";
 import { restoreTable } from "./restore-table.ts";
 import { RetryWindow } from "./retry-window.ts";
+import { attachRing, type RingDuty, ringStatus } from "./ring-duty.ts";
 import { WarmUp } from "./warm-up.ts";
 
 /** What a proxy is made of. */
@@ -59,6 +60,8 @@ export interface ProxyCoreOptions {
   readonly warmUpIntervalMs: number;
   /** How long after its quorum a stripe waits for its last chunks. */
   readonly stragglerMs: number;
+  /** Absent: this proxy owns every key. */
+  readonly ring?: RingDuty;
   readonly ports: ProxyPorts;
 }
 
@@ -91,7 +94,6 @@ export class ProxyCore {
   readonly #pool: Pool;
   readonly #table: ObjectTable;
   readonly #parts = new PartPool();
-  readonly #fetches = new Map<string, ChunkFetch>();
   readonly #latency = new TransferLatency();
   readonly #retries = new RetryWindow();
   readonly #clients = new Set<ClientSession>();
@@ -151,6 +153,9 @@ export class ProxyCore {
       onClosed: (session) => this.#functions.delete(session),
     };
     this.#warmUp = new WarmUp(clock, this.#pool, options.warmUpIntervalMs);
+    attachRing(options.ring, this.#loaded, ports.store, this.#table, (membership) => {
+      for (const client of this.#clients) client.announce(membership);
+    });
     this.#armSweep();
   }
 
@@ -201,6 +206,7 @@ export class ProxyCore {
       generation: this.#loaded.generation,
       term: this.#loaded.term,
       uptimeMs: Math.round(ports.clock.now() - this.#startedAt),
+      ring: ringStatus(this.#options.ring),
       nodes: {
         count: nodes,
         byState,
@@ -239,6 +245,7 @@ export class ProxyCore {
   /** Ends everything: connections are closed, timers cancelled, the table closed. */
   stop(reason: string): void {
     this.#warmUp.stop();
+    this.#options.ring?.stop();
     this.#sweepTimer?.cancel();
     this.#greetTimer?.cancel();
     for (const client of [...this.#clients]) client.connection.close(reason);
@@ -320,6 +327,13 @@ export class ProxyCore {
     const { ports, nodes, codeRules, stragglerMs } = this.#options;
     const { clock, wallClock, random } = ports;
     const repairing = new Map<string, NodeIndex | null>();
+    const fetches = new ChunkFetches({
+      clock,
+      pool: this.#pool,
+      parts: this.#parts,
+      counters: this.counters,
+      latency: this.#latency,
+    });
     return {
       clock,
       wallClock,
@@ -333,7 +347,7 @@ export class ProxyCore {
       hedges: new HedgeBudget(),
       generation: this.#loaded.generation,
       hashKey: (key) => ports.hashKey(keyBytes(key as ObjectKey)), // Any text has bytes.
-      fetch: (object, stripe, index, reader) => this.#fetch(object, stripe, index, reader),
+      fetch: (object, stripe, index, reader) => fetches.fetch(object, stripe, index, reader),
       outcomeOf: (clientId, sequence) => this.#retries.find(clientId, sequence, clock.now()),
       recordOutcome: (clientId, sequence, outcome) =>
         this.#retries.record(clientId, sequence, outcome, clock.now()),
@@ -344,11 +358,12 @@ export class ProxyCore {
         free: (name) => void repairing.delete(name),
       },
       putGate: new PutGate(),
+      ring: this.#options.ring ?? null,
       welcome: () => ({
         kind: "welcome",
         generation: generation(this.#loaded.generation),
         term: this.#loaded.term,
-        epoch: 0,
+        epoch: this.#options.ring?.epoch ?? 0,
         poolNodes: nodes,
         codeRules: codeRules.map(({ bytesBelow, code }) => ({
           bytesBelow: Math.min(bytesBelow, Number.MAX_SAFE_INTEGER),
@@ -358,36 +373,6 @@ export class ProxyCore {
       statusJson: () => JSON.stringify(this.status()),
       onClosed: (session) => this.#clients.delete(session),
     };
-  }
-
-  #fetch(object: ObjectVersion, stripe: number, index: number, reader: FetchReader): ChunkFetch {
-    const id = chunkIdOf(object, stripe, index);
-    const place = placeOf(object, stripe, index);
-    assert(place !== undefined, "a stripe has d+p places");
-    const name = `${place.node}/${chunkName(id)}`;
-    const running = this.#fetches.get(name);
-    if (running?.isJoinable === true) {
-      this.counters.coalesced++;
-      running.join(reader);
-      return running;
-    }
-    const fetch = new ChunkFetch(
-      name,
-      id,
-      chunkBytesOf(object, stripe, index),
-      this.#pool.link(place.node),
-      {
-        clock: this.#options.ports.clock,
-        parts: this.#parts,
-        onOver: (over, completedMs) => {
-          if (this.#fetches.get(over.name) === over) this.#fetches.delete(over.name);
-          if (completedMs !== null) this.#latency.note(over.bytes, completedMs);
-        },
-      },
-    );
-    this.#fetches.set(name, fetch);
-    fetch.join(reader);
-    return fetch;
   }
 
   #armSweep(): void {

@@ -24,6 +24,7 @@ export function fakeStatus(cache: FakeCache): ProxyStatus {
     generation: 1,
     term: 1,
     uptimeMs: 1,
+    ring: null,
     objects: cache.objects.size,
     objectBytes: 0,
     chunkBytes: 0,
