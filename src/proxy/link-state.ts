@@ -37,6 +37,8 @@ export type LinkState =
       readonly invocation: InvocationId;
       readonly instance: InstanceId;
       readonly call: CallFate;
+      /** When a call of unknown fate has certainly ended; null while its outcome is still to come. */
+      readonly endsBy: number | null;
     }
   /** As awake, but its connection is gone; it will dial again or return. */
   | {

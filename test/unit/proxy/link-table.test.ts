@@ -46,6 +46,7 @@ const CELLS: {
     crashed: ["asleep: interrupt, lost", "waking: interrupt, lost, invoke"],
     notStarted: ["—", "awake (its outcome unknown)"],
     unknown: ["—", "awake (its outcome unknown)"],
+    tick: ["—", "asleep: interrupt", "waking: interrupt, invoke"],
   },
   severed: {
     hello: ["awake"],
