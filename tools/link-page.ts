@@ -60,8 +60,8 @@ const STATES: { readonly [K in LinkState["kind"]]: readonly Extract<LinkState, {
       })),
   ),
   awake: [
-    { kind: "awake", invocation: one, instance: primary, call: "open" },
-    { kind: "awake", invocation: one, instance: primary, call: "unknown" },
+    { kind: "awake", invocation: one, instance: primary, call: "open", endsBy: null },
+    { kind: "awake", invocation: one, instance: primary, call: "unknown", endsBy: NOW },
   ],
   severed: [{ kind: "severed", invocation: one, instance: primary, call: "open" }],
   leaving: [{ kind: "leaving", invocation: one, instance: primary }],
@@ -157,6 +157,7 @@ function allFacts(): LinkFacts[] {
             now: NOW,
             primary: of,
             isPrimaryWorthFinding,
+            primaryAtWork: null,
             chunksOf: () => 0,
             isWanted,
             side,

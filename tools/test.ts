@@ -55,6 +55,13 @@ const suites: readonly Suite[] = [
     suiteMsMax: 540_000,
   },
   {
+    name: "faults",
+    globs: ["test/faults/**/*.test.ts"],
+    isIsolated: true,
+    testMsMax: 1_500_000,
+    suiteMsMax: 5_400_000,
+  },
+  {
     name: "clients",
     globs: ["test/clients/**/*.test.{ts,js,mjs}"],
     isIsolated: true,

@@ -35,7 +35,7 @@ export const COMMANDS: readonly CommandRow[] = [
     arguments: "",
     summary:
       "start a local Lambda service, a proxy with its functions, and the Redis and HTTP doors",
-    settings: [...POOL_SETTINGS, ...SERVICE_SETTINGS],
+    settings: [...POOL_SETTINGS, "workers", ...SERVICE_SETTINGS],
     options: [
       { flags: "--detach", summary: "return when it is ready and leave it running; see `down`" },
     ],
@@ -44,6 +44,7 @@ export const COMMANDS: readonly CommandRow[] = [
       "up --nodes 40 --memory 256 --code 10+4",
       "up --state ./state --detach",
       "up --port 0 --json",
+      "up --workers 2 --nodes 48 --state ./state",
     ],
     load: () => import("./commands/up.ts"),
   },
@@ -308,6 +309,18 @@ export const COMMANDS: readonly CommandRow[] = [
     ],
     examples: ["model cost", "model cost --backup 5m --gets 100000"],
     load: async () => ({ run: (await import("./commands/model.ts")).cost }),
+  },
+  {
+    name: "model ring",
+    arguments: "",
+    summary: "how evenly proxies share the keys, and how many move when one more comes",
+    settings: [],
+    options: [
+      { flags: "--proxies <count>", summary: "proxies before", byDefault: "4" },
+      { flags: "--keys <count>", summary: "keys spread over them", byDefault: "100000" },
+    ],
+    examples: ["model ring", "model ring --proxies 16 --json"],
+    load: async () => ({ run: (await import("./commands/model-ring.ts")).ring }),
   },
   {
     name: "config schema",

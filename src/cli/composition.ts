@@ -41,6 +41,8 @@ export interface PoolOptions {
   readonly codeRules?: readonly CodeRule[];
   /** Null: the table is kept in memory only. */
   readonly stateDir: string | null;
+  /** A file with the membership document; absent: this proxy owns every key. */
+  readonly ringFile?: string;
   /** Hex; empty: drawn at random, and kept in the state folder when there is one. */
   readonly secretHex: string;
   /** Absent: linger as long as costs one invoke fee. */

@@ -47,6 +47,7 @@ const OTHER_VARIABLES = new Set([
   "INFINICACHE_CONFIG",
   "INFINICACHE_LAUNCHED",
   "INFINICACHE_RUNTIME_DIR",
+  "INFINICACHE_WORKER",
   "INFINICACHE_NODE",
   "INFINICACHE_NODE_KEY",
   "INFINICACHE_CHUNK_BUDGET_MB",
@@ -72,7 +73,10 @@ export function readConfiguration(sources: ConfigurationSources): Settings {
   // The cast is proven: every name has a value that its schema has accepted, or there is a problem.
   const settings = values as unknown as Settings;
   const usesPool = sources.uses.includes("nodes");
-  if (problems.length === 0 && usesPool) problems.push(...relationProblems(settings));
+  if (problems.length === 0 && usesPool) {
+    const workers = sources.uses.includes("workers") ? settings.workers : 1;
+    problems.push(...relationProblems(settings, workers));
+  }
   if (problems.length > 0) throw new ConfigurationError(problems);
   return Object.freeze(settings);
 }
@@ -159,13 +163,18 @@ function problemOf(name: SettingName, value: unknown): string | null {
 }
 
 /** What single settings cannot know. */
-function relationProblems(settings: Settings): string[] {
+function relationProblems(settings: Settings, workers: number): string[] {
   const problems: string[] = [];
   const own = settings.code === "auto" ? null : parseCode(settings.code);
   const codes =
     own !== null && typeof own !== "string" ? [own] : CODE_RULES_DEFAULT.map((rule) => rule.code);
   const widest = codes.reduce((a, b) => (chunkCount(a) >= chunkCount(b) ? a : b));
-  if (chunkCount(widest) > settings.nodes) {
+  if (workers > 1 && chunkCount(widest) > Math.floor(settings.nodes / workers)) {
+    const least = chunkCount(widest) * workers;
+    problems.push(
+      `workers: each of ${workers} needs ${chunkCount(widest)} functions for a stripe of ${formatCode(widest)}; give --nodes ${least} or a smaller --code`,
+    );
+  } else if (chunkCount(widest) > settings.nodes) {
     problems.push(
       `nodes: a stripe of ${formatCode(widest)} needs ${chunkCount(widest)} functions, and there are ` +
         `${settings.nodes}; give --nodes ${chunkCount(widest)} or a smaller --code`,

@@ -47,7 +47,7 @@ export async function detach(context: CommandContext): Promise<ExitName> {
 }
 
 function flagsOf({ settings }: CommandContext): string[] {
-  return [...POOL_SETTINGS, ...SERVICE_SETTINGS].flatMap((name) => {
+  return [...POOL_SETTINGS, "workers" as const, ...SERVICE_SETTINGS].flatMap((name) => {
     const { flag, isSecret, byDefault, kind } = settingOf(name);
     const isGiven = isSecret !== true && settings[name] !== byDefault;
     return isGiven ? [`--${flag}=${settings[name]}${kind === "duration" ? "ms" : ""}`] : [];

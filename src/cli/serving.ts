@@ -35,6 +35,7 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
     memoryMb,
     ...(codeRules === null ? {} : { codeRules }),
     stateDir: settings.state === "none" ? null : settings.state,
+    ...(settings.ring === "none" ? {} : { ringFile: settings.ring }),
     secretHex: settings.secret,
     ...policyOf(settings),
     warmUpIntervalMs: settings.warmUpIntervalMs,

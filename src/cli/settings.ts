@@ -111,6 +111,24 @@ export const SETTINGS = {
     byDefault: "none",
     summary: "folder that keeps the object table over restarts of the proxy; none: memory only",
   }),
+  ring: row<string>({
+    flag: "ring",
+    argument: "FILE",
+    kind: "text",
+    schema: z.string().min(1),
+    byDefault: "none",
+    summary:
+      "file with the membership document of proxies that share the keys, looked at twice a second; its member with the id of the pool is this proxy; none: this proxy owns every key",
+  }),
+  workers: row<number>({
+    flag: "workers",
+    argument: "COUNT",
+    kind: "integer",
+    schema: z.int().min(1).max(16),
+    byDefault: 1,
+    summary:
+      "proxies on this host, each a process with its part of the functions and five ports of its own (P, P+5, …); every door of each serves all keys",
+  }),
   seed: row<number>({
     flag: "seed",
     argument: "NUMBER",
@@ -260,7 +278,7 @@ export function configurationSchema(): Record<string, unknown> {
 
 /** What a pool is made by: its proxy, functions and doors. */
 export const POOL_SETTINGS: readonly SettingName[] = [
-  ...(["host", "port", "nodes", "memoryMb", "code", "pool", "state", "secret"] as const),
+  ...(["host", "port", "nodes", "memoryMb", "code", "pool", "state", "ring", "secret"] as const),
   ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
   ...(["backupIntervalMs", "backupSelection"] as const),
 ];

@@ -17,8 +17,10 @@ export function statusLines(status: ProxyStatus): string[] {
     counters.missesUnreachable;
   const share =
     counters.gets === 0 ? "" : ` (${((100 * counters.hits) / counters.gets).toFixed(1)} %)`;
+  const ring = ringLine(status);
   return [
     `pool       ${status.pool}, generation ${status.generation}, term ${status.term}, up ${formatMs(status.uptimeMs)}`,
+    ...(ring === null ? [] : [ring]),
     `nodes      ${nodes.count}: ${states.join(", ") || "none invoked yet"}`,
     `objects    ${status.objects}, ${formatBytes(status.objectBytes)} (${formatBytes(status.chunkBytes)} with parity, of ${formatBytes(status.capacityBytes)})`,
     `reads      ${counters.gets}: ${counters.hits} hits${share}, ${misses} misses (${missText(status)})`,
@@ -27,6 +29,18 @@ export function statusLines(status: ProxyStatus): string[] {
     `backups    ${counters.backups} rounds, ${counters.backupsAborted} not completed; ${formatBytes(counters.backupBytes)} copied, ${counters.failovers} failovers`,
     `clients    ${status.clients} connected`,
   ];
+}
+
+function ringLine({ ring, counters }: ProxyStatus): string | null {
+  if (ring === null) return null;
+  const parts = [
+    `document ${ring.epoch}`,
+    `${(100 * ring.share).toFixed(1)} % of the keys`,
+    `${counters.movedAway} objects moved away`,
+    ...(ring.isSettled ? [] : ["waiting for other proxies to come to this document"]),
+    ...(ring.fault === null ? [] : [`a later document is not used: ${ring.fault}`]),
+  ];
+  return `ring       ${parts.join(", ")}`;
 }
 
 function missText({ counters }: ProxyStatus): string {

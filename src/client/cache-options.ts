@@ -1,6 +1,7 @@
 // What a cache is made of, its bounds, and the memory it may hold. No behaviour beyond making the pools.
 
 import { STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
+import type { Membership } from "../core/membership.ts";
 import type { Clock, Crypto, Random } from "../core/ports.ts";
 import type { Dialer } from "../wire/connection.ts";
 import { BufferPool } from "./buffer-pool.ts";
@@ -18,6 +19,10 @@ export interface CacheOptions {
   readonly dialer: Dialer;
   /** As the dialer understands it; `host:port` for TCP. */
   readonly address: string;
+  /** More proxies that may be asked for the membership document. */
+  readonly moreAddresses?: readonly string[];
+  /** Which proxy owns which keys. Absent: learned from the proxies, if they share the keys. */
+  readonly membership?: Membership;
   readonly clock: Clock;
   readonly random: Random;
   readonly crypto: Crypto;

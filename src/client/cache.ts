@@ -6,25 +6,20 @@ import type { Message } from "../wire/messages.ts";
 import type { Body, Cache, CallOptions, GetOptions, PutOptions, PutResult } from "./api.ts";
 import { BufferSink } from "./buffer-sink.ts";
 import { type CacheCounters, CacheMemory, type CacheOptions } from "./cache-options.ts";
+import { clearEverywhere, listEverywhere, PING, statusEverywhere } from "./everyone.ts";
 import { Gate, OPERATIONS_MAX, OPERATIONS_WAITING_MAX } from "./gate.ts";
 import { GetOperation, type GetOutcome, STRIPES_AHEAD_MAX } from "./get-operation.ts";
 import { Flights } from "./get-or-set.ts";
 import { type OpenedStream, openStream } from "./get-stream.ts";
+import { Proxies } from "./proxies.ts";
 import { PutOperation, type PutRequest } from "./put-operation.ts";
 import { BufferSource, StreamSource, type StripeSource } from "./put-source.ts";
 import { collect, pumpStream } from "./put-stream.ts";
 import { RepairQueue } from "./repair-queue.ts";
-import {
-  infoOf,
-  readListing,
-  readStatus,
-  readStored,
-  type StoredRow,
-  timingsOf,
-} from "./replies.ts";
+import { infoOf, readStored, type StoredRow, timingsOf } from "./replies.ts";
 import type { RunContext } from "./run.ts";
 import { Runner } from "./runner.ts";
-import { Session, UNREACHABLE_MS_DEFAULT } from "./session.ts";
+import { UNREACHABLE_MS_DEFAULT } from "./session.ts";
 import { PingOperation } from "./simple-operation.ts";
 import type { StreamBody } from "./stream-body.ts";
 import { READ_BYTES_PER_SECOND_MIN_DEFAULT } from "./stream-sink.ts";
@@ -40,10 +35,7 @@ import {
   invalid,
 } from "./validate.ts";
 
-/** Rows asked for in one page of a listing. */
-const LIST_ROWS_MAX = 1_000;
-
-/** A cache over one proxy; see `Cache` for what its methods promise. Nothing is dialled before the first call. */
+/** A cache over one proxy, or several that share the keys; see `Cache` for what its methods promise. Nothing is dialled before the first call. */
 export function createCache(options: CacheOptions): ProxyCache {
   return new ProxyCache(options);
 }
@@ -52,6 +44,7 @@ export function createCache(options: CacheOptions): ProxyCache {
 export class ProxyCache implements Cache {
   readonly #options: CacheOptions;
   readonly #context: RunContext;
+  readonly #proxies: Proxies;
   readonly #memory: CacheMemory;
   readonly #runner: Runner;
   readonly #repairs: RepairQueue;
@@ -65,9 +58,10 @@ export class ProxyCache implements Cache {
     const { clock, random, dialer, address, crypto } = options;
     this.#options = options;
     this.#memory = new CacheMemory(options);
-    const session = new Session({
+    this.#proxies = new Proxies({
       dialer,
-      address,
+      addresses: [address, ...(options.moreAddresses ?? [])],
+      ...(options.membership === undefined ? {} : { membership: options.membership }),
       clock,
       random,
       clientId: crypto.randomBytes(16),
@@ -75,7 +69,11 @@ export class ProxyCache implements Cache {
       agent: options.agent ?? "infinicache-js",
       unreachableMs: options.unreachableMs ?? UNREACHABLE_MS_DEFAULT,
     });
-    this.#context = { clock, session, gate: new Gate(OPERATIONS_MAX, OPERATIONS_WAITING_MAX) };
+    this.#context = {
+      clock,
+      sessions: this.#proxies,
+      gate: new Gate(OPERATIONS_MAX, OPERATIONS_WAITING_MAX),
+    };
     this.#runner = new Runner(this.#context, options.deadlineMs);
     this.#repairs = new RepairQueue(this.#context);
     this.#flights = new Flights(clock);
@@ -85,7 +83,7 @@ export class ProxyCache implements Cache {
   get counters(): CacheCounters {
     return {
       operations: this.#context.gate.insideCount,
-      dials: this.#context.session.dials,
+      dials: this.#proxies.dials,
       pooledBytes: this.#memory.usedBytes,
       repairs: { ...this.#repairs.counts },
       loadsNotStored: this.#loadsNotStored,
@@ -183,11 +181,8 @@ export class ProxyCache implements Cache {
     const checked = checkPrefix("prefix", prefix);
     checkCall(options);
     this.#sequence += 1;
-    const request: Message = { kind: "clear", prefix: checked, sequence: this.#sequence };
-    return this.#runner.ask("clear", options, request, () => (message) => {
-      if (message.kind !== "cleared") return { kind: "unexpected" };
-      return { kind: "result", result: message.count };
-    });
+    const request = { kind: "clear", prefix: checked, sequence: this.#sequence } as const;
+    return clearEverywhere(this.#runner, this.#proxies, options, request);
   }
 
   async *list(
@@ -195,15 +190,8 @@ export class ProxyCache implements Cache {
   ): AsyncGenerator<StoredRow, void, undefined> {
     checkList(options);
     const prefix = checkPrefix("prefix", options.prefix);
-    let after = checkPrefix("after", options.after);
-    for (;;) {
-      const request: Message = { kind: "list", prefix, after, limit: LIST_ROWS_MAX };
-      const page = await this.#runner.ask("list", options, request, () => readListing);
-      yield* page.rows;
-      const last = page.rows.at(-1);
-      if (page.isLast || last === undefined) return;
-      after = last.key;
-    }
+    const after = checkPrefix("after", options.after);
+    yield* listEverywhere(this.#runner, this.#proxies, options, prefix, after);
   }
 
   async getOrSet(
@@ -223,13 +211,12 @@ export class ProxyCache implements Cache {
 
   async status(options: CallOptions = {}): Promise<unknown> {
     checkCall(options);
-    return this.#runner.ask("status", options, { kind: "status" }, readStatus);
+    return statusEverywhere(this.#runner, this.#proxies, options);
   }
 
   async ping(options: CallOptions = {}): Promise<number> {
     checkCall(options);
-    const how = { name: "ping", deadlineFrom: "start", usesCallersMemory: false } as const;
-    return this.#runner.run(how, options, (host) => new PingOperation(host));
+    return this.#runner.run(PING, options, (host) => new PingOperation(host));
   }
 
   close(): Promise<void> {
@@ -239,7 +226,7 @@ export class ProxyCache implements Cache {
       for (const body of this.#bodies) body.fail(error);
       this.#runner.close(error);
       this.#repairs.close(error);
-      this.#context.session.close(resolve);
+      this.#proxies.close(resolve);
     });
     return this.#closing;
   }
@@ -253,6 +240,7 @@ export class ProxyCache implements Cache {
     return this.#runner.run(
       {
         name: "put",
+        target: { key: request.key },
         deadlineFrom: isBuffer ? "start" : "progress",
         usesCallersMemory: isBuffer,
       },
@@ -279,7 +267,12 @@ export class ProxyCache implements Cache {
     };
     const sink = new BufferSink(into, this.#memory.allocate);
     const outcome = await this.#runner.run<GetOutcome>(
-      { name: "get", deadlineFrom: "start", usesCallersMemory: into !== null },
+      {
+        name: "get",
+        target: { key: objectKey },
+        deadlineFrom: "start",
+        usesCallersMemory: into !== null,
+      },
       options,
       (host) => new GetOperation(host, request, sink, this.#memory.scratch, this.#repairOffers),
     );

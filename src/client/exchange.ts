@@ -10,6 +10,10 @@ import type { Message, MessageOf } from "../wire/messages.ts";
 export interface Welcome {
   readonly generation: number;
   readonly term: number;
+  /** Whose generation and term these are: pools of different proxies count for themselves. */
+  readonly address: string;
+  /** The number of the proxy's membership document; 0: it owns every key. */
+  readonly epoch: number;
   readonly poolNodes: number;
   readonly codeRules: readonly CodeRule[];
 }
@@ -25,6 +29,8 @@ export interface ExchangeOwner {
   onLost(reason: string): void;
   /** There is no connection and will be none soon. */
   onRefused(error: CacheError): void;
+  /** While it waits for a connection: another proxy may be the right one now; its wish was taken back. */
+  onMoved(): void;
 }
 
 /** What an exchange needs of the session that carries it. */

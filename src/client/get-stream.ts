@@ -86,7 +86,7 @@ export function openStream(
     const wantAll = options.firstD === "all";
     const request = { key, start, end, wantAll, stripesAhead: 1, proxyDeadlineMs: DEADLINE_MS_MAX };
     const running = runner.run<GetOutcome>(
-      { name: "getStream", deadlineFrom: "progress", usesCallersMemory: false },
+      { name: "getStream", target: { key }, deadlineFrom: "progress", usesCallersMemory: false },
       { ...options, signal },
       (host) => {
         core = new GetOperation(host, request, sink, memory.scratch, repairs);

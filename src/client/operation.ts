@@ -35,6 +35,8 @@ export interface Operation {
   readonly isIdle?: boolean;
   /** The connection is gone and with it the exchange. Null: may be begun anew; else why the operation ends. */
   onLost(reason: string): unknown;
+  /** The proxy refused it because of the ring, and nothing was done; `onLost` follows. */
+  onWrongProxy?(): void;
   /** Called once at the very end, when the transport holds none of the operation's memory any more. */
   release(): void;
 }

@@ -67,7 +67,8 @@ export class PutOperation implements Operation {
   #hasEnded = false;
   #isCommitSent = false;
   /** The first commit of any beginning. */
-  #commitSent: { readonly term: number; readonly at: number } | null = null;
+  #commitSent: { readonly address: string; readonly term: number; readonly at: number } | null =
+    null;
   #isWorkDue = false;
 
   constructor(
@@ -141,7 +142,7 @@ export class PutOperation implements Operation {
 
   onLost(reason: string): unknown {
     this.#exchange = null;
-    const hadBegun = this.#code !== null;
+    const hadBegun = this.#identity !== null;
     if (this.#source.isRewindable || !hadBegun) {
       this.#dropStripes();
       return null;
@@ -158,6 +159,12 @@ export class PutOperation implements Operation {
     );
   }
 
+  /** The proxy did nothing and knows of no earlier commit: there was none that took effect. */
+  onWrongProxy(): void {
+    this.#commitSent = null;
+    this.#isCommitSent = false;
+  }
+
   release(): void {
     this.#dropStripes();
     this.#source.close();
@@ -167,11 +174,13 @@ export class PutOperation implements Operation {
    * Only the proxy that was sent a commit knows for a while whether it took effect. Begun anew elsewhere or later, the
    * PUT could take effect twice: once before somebody else's, and once after it.
    */
-  #isRetrySafe({ term }: Welcome): boolean {
+  #isRetrySafe({ address, term }: Welcome): boolean {
     const sent = this.#commitSent;
     return (
       sent === null ||
-      (sent.term === term && this.#host.now() - sent.at < RETRY_WINDOW_MS - RETRY_MARGIN_MS)
+      (sent.address === address &&
+        sent.term === term &&
+        this.#host.now() - sent.at < RETRY_WINDOW_MS - RETRY_MARGIN_MS)
     );
   }
 
@@ -312,7 +321,8 @@ export class PutOperation implements Operation {
     if (!this.#hasEnded || this.#isCommitSent || layout === null) return;
     for (const stripe of this.#stripes.values()) if (!stripe.isQueued) return;
     this.#isCommitSent = true;
-    this.#commitSent ??= { term: this.#welcome?.term ?? 0, at: this.#host.now() };
+    const { address, term } = this.#welcome ?? { address: "", term: 0 };
+    this.#commitSent ??= { address, term, at: this.#host.now() };
     const { stripeCount, stripeBytes, lastStripeBytes, bytes } = layout;
     this.#exchange?.send({ kind: "putCommit", stripeCount, stripeBytes, lastStripeBytes, bytes });
   }

@@ -91,6 +91,7 @@ export class RepairQueue implements RepairOffers {
       this.#context,
       {
         name: "repair",
+        target: { key: chunk.key },
         deadlineMs: REPAIR_MS_MAX,
         deadlineFrom: "start",
         usesCallersMemory: false,

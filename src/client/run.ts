@@ -9,19 +9,31 @@ import type { Gate } from "./gate.ts";
 import type { Operation, OperationHost, Outcome } from "./operation.ts";
 import type { Session } from "./session.ts";
 
+/** Who is to be asked: the owner of a key, the proxy at an address, or any (null). */
+export type Target = { readonly key: string } | { readonly address: string } | null;
+
+/** The sessions of a client. */
+export interface Sessions {
+  /** The session with the right proxy, as is known now. */
+  to(target: Target): Session;
+}
+
+/** The pause before a proxy is asked again that does not serve the request yet. */
+const WRONG_PROXY_PAUSE_MS = 50;
 /** How often an operation is begun: each new beginning follows a lost connection. */
 const BEGINNINGS_MAX = 16;
 
 /** What all runs of a client share. */
 export interface RunContext {
   readonly clock: Clock;
-  readonly session: Session;
+  readonly sessions: Sessions;
   readonly gate: Gate;
 }
 
 /** How one operation is to be run. */
 export interface RunOptions {
   readonly name: string;
+  readonly target: Target;
   readonly deadlineMs: number;
   /** `progress`: the deadline is counted anew from each progress, for streams of any length. */
   readonly deadlineFrom: "start" | "progress";
@@ -41,6 +53,11 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
   #withdraw: (() => void) | null = null;
   #isInside = false;
   #exchange: Exchange | null = null;
+  #session: Session | null = null;
+  #pause: Timer | null = null;
+  #waitingSince = 0;
+  /** Why it is waiting, when that is not a lost connection. */
+  #refusal: string | null = null;
   #deadlineAt = 0;
   #timer: Timer | null = null;
   #beginnings = 0;
@@ -103,7 +120,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
 
   broken(reason: string): void {
     this.failed(new CacheError("ICACHE_PROTOCOL", `the proxy broke the protocol: ${reason}`));
-    this.#context.session.fault(`protocol broken: ${reason}`);
+    this.#session?.fault(`protocol broken: ${reason}`);
   }
 
   progress(): void {
@@ -130,7 +147,12 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
         true,
       );
     }
+    if (message.kind === "wrongEpoch") return this.#onWrongProxy(message.epoch);
     this.#core.onMessage(message, body);
+  }
+
+  onMoved(): void {
+    if (this.#phase === "waiting") this.#seekConnection(this.#waitingSince);
   }
 
   onLost(reason: string): void {
@@ -156,11 +178,37 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
     this.abandon(error);
   }
 
-  #seekConnection(): void {
+  #seekConnection(since: number = this.now()): void {
     this.#phase = "waiting";
+    this.#waitingSince = since;
     this.#exchange = null;
-    const withdraw = this.#context.session.begin(this);
+    this.#refusal = null;
+    const session = this.#context.sessions.to(this.#options.target);
+    this.#session = session;
+    const withdraw = session.begin(this, since);
     if (this.#isWaiting()) this.#withdraw = withdraw;
+  }
+
+  /**
+   * The proxy did nothing. A newer document, if there is one, came before this; if there is none, the proxy has not
+   * come as far as we have, or waits for others to. Bounded by the deadline alone: nothing is lost by asking again.
+   */
+  #onWrongProxy(epoch: number): void {
+    const exchange = this.#exchange;
+    this.#phase = "waiting";
+    this.#refusal = `the proxy works by document ${epoch} and does not serve this`;
+    this.#core.onWrongProxy?.();
+    const error = this.#core.onLost("the key belongs to another proxy now");
+    if (error !== null) return this.#end({ kind: "failed", error }, false);
+    this.#beginnings -= 1;
+    // A document that came with the refusal names another proxy: that one is asked at once.
+    const isMoved = this.#context.sessions.to(this.#options.target) !== this.#session;
+    const pauseMs = isMoved ? 0 : WRONG_PROXY_PAUSE_MS;
+    exchange?.end(() => {
+      this.#pause = this.#context.clock.setTimer(pauseMs, () => {
+        if (this.#phase === "waiting") this.#seekConnection();
+      });
+    });
   }
 
   #isWaiting(): boolean {
@@ -176,7 +224,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
     }
     const { name, deadlineMs } = this.#options;
     if (this.#phase === "waiting") {
-      const why = this.#context.session.lastFailure;
+      const why = this.#refusal ?? this.#session?.lastFailure ?? "not dialled yet";
       return this.abandon(
         new CacheError(
           "ICACHE_UNREACHABLE",
@@ -192,6 +240,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
     const wasRunning = this.#phase === "running";
     this.#phase = "ended";
     this.#timer?.cancel();
+    this.#pause?.cancel();
     this.#withdraw?.();
     const exchange = this.#exchange;
     const { usesCallersMemory } = this.#options;

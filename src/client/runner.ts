@@ -6,7 +6,7 @@ import type { Message } from "../wire/messages.ts";
 import type { CallOptions } from "./api.ts";
 import { aborted } from "./get-or-set.ts";
 import type { Operation, OperationHost } from "./operation.ts";
-import { Run, type RunContext, type RunOptions } from "./run.ts";
+import { Run, type RunContext, type RunOptions, type Target } from "./run.ts";
 import { type Reply, SimpleOperation } from "./simple-operation.ts";
 
 /** How an operation is to be run, but for the caller's options. */
@@ -58,9 +58,10 @@ export class Runner {
     options: CallOptions,
     request: Message,
     makeReader: () => (message: Message) => Reply<Result>,
+    target: Target = keyTarget(request),
   ): Promise<Result> {
     return this.run<Result>(
-      { name, deadlineFrom: "start", usesCallersMemory: false },
+      { name, target, deadlineFrom: "start", usesCallersMemory: false },
       options,
       (host) => new SimpleOperation(host, request, makeReader),
     );
@@ -71,4 +72,8 @@ export class Runner {
     this.#isClosed = true;
     for (const run of this.#runs) run.abandon(error);
   }
+}
+
+function keyTarget(request: Message): Target {
+  return "key" in request ? { key: request.key } : null;
 }

@@ -33,6 +33,12 @@ export interface SessionOptions {
   readonly token: string;
   readonly agent: string;
   readonly unreachableMs: number;
+  /** The number of the membership document the client works by; absent: it knows none. */
+  readonly epoch?: () => number;
+  /** The proxy has a newer document. */
+  readonly onMembership?: (message: MessageOf<"membership">) => void;
+  /** A connection could not be had, or was lost. */
+  readonly onGone?: () => void;
 }
 
 type Phase = "idle" | "dialling" | "greeting" | "open" | "closing" | "pausing" | "closed";
@@ -62,16 +68,53 @@ export class Session implements ExchangeCarrier {
     this.#options = options;
   }
 
-  /** Begins an exchange for `owner` as soon as there is a connection, possibly within this call. The answer takes the wish back. */
-  begin(owner: ExchangeOwner): () => void {
+  /** Begins an exchange for `owner` as soon as there is a connection, possibly within this call. The answer takes the wish back. `since`: when the owner began to wait, elsewhere maybe. */
+  begin(owner: ExchangeOwner, since: number = this.#options.clock.now()): () => void {
     if (this.#phase === "closed")
       owner.onRefused(new CacheError("ICACHE_CLOSED", "the client was closed"));
     else if (this.#phase === "open") this.#open(owner);
     else {
-      this.#waiting.set(owner, this.#options.clock.now());
+      this.#waiting.set(owner, since);
       if (this.#phase === "idle") this.#dial();
     }
     return () => void this.#waiting.delete(owner);
+  }
+
+  /** Dials, unless it is dialled already: the proxy may have news. */
+  touch(): void {
+    if (this.#phase === "idle") this.#dial();
+  }
+
+  /** Tells the proxy which document the client works by from now on. */
+  sayEpoch(epoch: number): void {
+    if (this.#phase === "open") this.send(0, { kind: "epoch", epoch });
+  }
+
+  /** Owners that wait for a connection look anew for the right proxy. */
+  moveWaiting(): void {
+    const owners = [...this.#waiting.keys()];
+    this.#waiting.clear();
+    for (const owner of owners) owner.onMoved();
+  }
+
+  /** True when the proxy has said that it shares the keys with nobody. */
+  get isAlone(): boolean {
+    return this.#phase === "open" && this.#welcome?.epoch === 0;
+  }
+
+  /** True when requests can go out at once. */
+  get isOpen(): boolean {
+    return this.#phase === "open";
+  }
+
+  /** True when somebody waits for a connection. */
+  get isWanted(): boolean {
+    return this.#waiting.size > 0;
+  }
+
+  /** True when nothing is under way and nobody waits. */
+  get isUnused(): boolean {
+    return this.#exchanges.size === 0 && this.#waiting.size === 0;
   }
 
   /** Why there is no connection, for error messages. */
@@ -157,7 +200,7 @@ export class Session implements ExchangeCarrier {
         onClose: (why) => this.#onClose(why),
       });
       const { clientId, token, agent } = this.#options;
-      this.send(0, { kind: "hello", clientId, token, epoch: 0, agent });
+      this.send(0, { kind: "hello", clientId, token, epoch: this.#options.epoch?.() ?? 0, agent });
       this.#lastHeardAt = clock.now();
       this.#isPinged = false;
       this.#watch = clock.setTimer(DIAL_MS_MAX, () => this.#onWatch());
@@ -215,6 +258,8 @@ export class Session implements ExchangeCarrier {
   #onOwnMessage(message: Message): void {
     if (message.kind === "refused") this.#onRefused(message);
     else if (message.kind === "welcome" && this.#phase === "greeting") this.#onWelcome(message);
+    else if (message.kind === "membership" && this.#phase === "open")
+      this.#options.onMembership?.(message);
     else this.fault(`the proxy sent "${message.kind}" out of place`);
   }
 
@@ -226,6 +271,8 @@ export class Session implements ExchangeCarrier {
     this.#welcome = {
       generation: message.generation,
       term: message.term,
+      address: this.#options.address,
+      epoch: message.epoch,
       poolNodes: message.poolNodes,
       codeRules: codeRules.length === 0 ? CODE_RULES_DEFAULT : codeRules,
     };
@@ -303,5 +350,6 @@ export class Session implements ExchangeCarrier {
     );
     for (const [owner, since] of this.#waiting)
       if (now - since >= unreachableMs) this.#refuse(owner, error);
+    this.#options.onGone?.();
   }
 }

@@ -2,13 +2,14 @@
 // an image that outlives its table, so that a crash and a restart can be played.
 
 import { assert } from "./assert.ts";
-import type { LoadedTable, StoredObject, TableChange, TableStore } from "./ports.ts";
+import type { LoadedTable, RingMark, StoredObject, TableChange, TableStore } from "./ports.ts";
 
 /** What a restart finds. Only MemoryTable changes it. */
 export interface TableImage {
   readonly generation: number;
   term: number;
   nextVersion: number;
+  ring?: RingMark;
   readonly objects: Map<string, StoredObject>;
 }
 
@@ -32,7 +33,9 @@ export class MemoryTable implements TableStore {
     image.term += 1;
     this.#term = image.term;
     const { generation, term, nextVersion } = image;
-    return { generation, term, nextVersion, doubt: null, objects: [...image.objects.values()] };
+    const objects = [...image.objects.values()];
+    const ring = image.ring === undefined ? {} : { ring: image.ring };
+    return { generation, term, nextVersion, doubt: null, ...ring, objects };
   }
 
   commit(changes: readonly TableChange[]): void {
@@ -44,7 +47,8 @@ export class MemoryTable implements TableStore {
       } else if (change.kind === "put") {
         image.objects.set(change.object.key, change.object);
         image.nextVersion = Math.max(image.nextVersion, change.object.version + 1);
-      } else image.objects.delete(change.key);
+      } else if (change.kind === "ring") image.ring = change.mark;
+      else image.objects.delete(change.key);
     }
   }
 

@@ -113,7 +113,16 @@ export type TableChange =
   | { readonly kind: "put"; readonly object: StoredObject }
   | { readonly kind: "remove"; readonly key: string }
   /** Versions below this may have been handed out: a restart begins here. */
-  | { readonly kind: "reserveVersions"; readonly below: number };
+  | { readonly kind: "reserveVersions"; readonly below: number }
+  | { readonly kind: "ring"; readonly mark: RingMark };
+
+/** By which membership document the table was served last. */
+export interface RingMark {
+  /** 0: by none. */
+  readonly epoch: number;
+  /** All others had come to that number. */
+  readonly isSettled: boolean;
+}
 
 /** What a store held when it was opened. */
 export interface LoadedTable {
@@ -124,6 +133,8 @@ export interface LoadedTable {
   readonly nextVersion: number;
   /** Why the state could not be used and a new generation began; null when it was used or there was none. */
   readonly doubt: string | null;
+  /** Absent: never by a ring. */
+  readonly ring?: RingMark;
   readonly objects: readonly StoredObject[];
 }
 

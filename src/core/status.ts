@@ -17,6 +17,15 @@ export interface ProxyStatus {
   readonly generation: number;
   readonly term: number;
   readonly uptimeMs: number;
+  /** Null: this proxy owns every key. */
+  readonly ring: {
+    readonly epoch: number;
+    /** This proxy's part of the keys, from 0 to 1. */
+    readonly share: number;
+    readonly isSettled: boolean;
+    /** Why the last document was not used. */
+    readonly fault: string | null;
+  } | null;
   readonly nodes: {
     readonly count: number;
     /** Nodes by the state of their link: asleep, waking, awake, … */
@@ -68,6 +77,8 @@ export interface ProxyStatus {
     readonly redials: number;
     readonly staleFrames: number;
     readonly forgeries: number;
+    /** Connections closed because clients or functions broke the protocol. */
+    readonly protocolFaults: number;
     readonly throttles: number;
     /** Rounds that ended with a replica that has all it should. */
     readonly backups: number;
@@ -76,6 +87,10 @@ export interface ProxyStatus {
     readonly backupBytes: number;
     /** Primaries that were lost and whose replica took their place. */
     readonly failovers: number;
+    /** Objects forgotten because another proxy owns their keys now. */
+    readonly movedAway: number;
+    /** Requests that belong to another proxy, or came before this one could serve them. */
+    readonly wrongEpochs: number;
   };
   readonly cost: {
     readonly byPurpose: Readonly<Record<Purpose, PurposeCost>>;

@@ -5,6 +5,7 @@ import type { Cache } from "../client/api.ts";
 import { createCache } from "../client/cache.ts";
 import type { CacheOptions } from "../client/cache-options.ts";
 import { CacheError } from "../core/errors.ts";
+import { type Membership, parseMembership } from "../core/membership.ts";
 import type { Clock } from "../core/ports.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
 import { SystemClock } from "../host/system-clock.ts";
@@ -26,10 +27,13 @@ export type {
 } from "../client/api.ts";
 export { type CodeSpec, formatCode, parseCode } from "../core/code.ts";
 export { CacheError, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
+export type { Member, Membership } from "../core/membership.ts";
 
 /** A proxy in this process: hands over the client's end of a connection of its own. */
 export interface EmbeddedProxy {
   connect(): Connection;
+  /** Where others dial it, when it shares the keys with other proxies. */
+  readonly memberAddress?: string | null;
 }
 
 /** Settings of a client that have defaults. */
@@ -48,9 +52,17 @@ export type ClientSettings = Partial<
   >
 >;
 
-/** Where the proxy is: at an address, or in this process. */
+/**
+ * Where the proxy is: at an address, or in this process. Where several share the keys, any of them is told to the
+ * client (several, so that one may be down), or their membership document itself; newer documents are followed.
+ */
 export type ConnectOptions = ClientSettings &
-  ({ readonly url: string } | { readonly proxy: EmbeddedProxy });
+  (
+    | { readonly url: string }
+    | { readonly urls: readonly string[] }
+    | { readonly ring: Membership }
+    | { readonly proxy: EmbeddedProxy }
+  );
 
 /**
  * A cache over the proxy at `url` (`host:port`), or over one embedded in this process. Dials at the first call;
@@ -64,22 +76,43 @@ export type ConnectOptions = ClientSettings &
  * await cache.close();
  */
 export function connect(options: ConnectOptions): Cache {
-  const isRemote = "url" in options;
-  if (isRemote && typeof options.url !== "string")
-    throw new CacheError("ICACHE_INVALID", 'url is "host:port"');
-  const address = isRemote ? options.url.replace(/^\w+:\/\//, "") : "embedded";
   const clock = new SystemClock();
-  const dialer = isRemote ? new TcpDialer() : new EmbeddedDialer(options.proxy, clock);
+  const dialer = "proxy" in options ? new EmbeddedDialer(options.proxy, clock) : new TcpDialer();
   return createCache({
     ...settingsOf(options),
     dialer,
-    address,
+    ...whereOf(options),
     clock,
     random: new SystemRandom(),
     crypto: new NodeCrypto(),
     allocate: unzeroed,
   });
 }
+
+/** The addresses to begin with, and the document if it is known. */
+function whereOf(
+  options: ConnectOptions,
+): Pick<CacheOptions, "address" | "moreAddresses" | "membership"> {
+  if ("proxy" in options) return { address: EMBEDDED };
+  if ("ring" in options) {
+    const parsed = parseMembership(options.ring);
+    if (parsed.kind === "bad") throw new CacheError("ICACHE_INVALID", parsed.faults.join("; "));
+    const { membership } = parsed;
+    const [address = "", ...moreAddresses] = membership.members.map((member) => member.address);
+    return { address, moreAddresses, membership };
+  }
+  const urls: readonly unknown[] = "urls" in options ? options.urls : [options.url];
+  const addresses = urls.map((url) => {
+    if (typeof url === "string") return url.replace(/^\w+:\/\//, "");
+    throw new CacheError("ICACHE_INVALID", 'url is "host:port"');
+  });
+  const [address, ...moreAddresses] = addresses;
+  if (address === undefined) throw new CacheError("ICACHE_INVALID", "urls names no proxy");
+  return { address, moreAddresses };
+}
+
+/** The address of the proxy in this process. */
+const EMBEDDED = "embedded";
 
 const SETTING_NAMES = [
   "token",
@@ -95,12 +128,12 @@ const SETTING_NAMES = [
 
 function settingsOf(options: ConnectOptions): ClientSettings {
   const unknown = Object.keys(options).filter(
-    (name) => ![...SETTING_NAMES, "url", "proxy"].includes(name),
+    (name) => ![...SETTING_NAMES, "url", "urls", "ring", "proxy"].includes(name),
   );
   if (unknown.length > 0) {
     throw new CacheError(
       "ICACHE_INVALID",
-      `unknown option "${unknown[0]}"; there are url or proxy, ${SETTING_NAMES.join(", ")}`,
+      `unknown option "${unknown[0]}"; there are url, urls, ring or proxy, ${SETTING_NAMES.join(", ")}`,
     );
   }
   return options;
@@ -112,10 +145,11 @@ function unzeroed(bytes: number): Uint8Array {
   return new Uint8Array(buffer, byteOffset, bytes);
 }
 
-/** Connections to a proxy in this process. */
+/** Connections to a proxy in this process, and by TCP to those it shares the keys with. */
 class EmbeddedDialer implements Dialer {
   readonly #proxy: EmbeddedProxy;
   readonly #clock: Clock;
+  readonly #others = new TcpDialer();
 
   constructor(proxy: EmbeddedProxy, clock: Clock) {
     this.#proxy = proxy;
@@ -123,10 +157,12 @@ class EmbeddedDialer implements Dialer {
   }
 
   dial(
-    _address: string,
-    _deadlineMs: number,
+    address: string,
+    deadlineMs: number,
     opened: (connection: Connection | null, reason: string) => void,
   ): void {
+    if (address !== EMBEDDED && address !== this.#proxy.memberAddress)
+      return this.#others.dial(address, deadlineMs, opened);
     this.#clock.setTimer(0, () => {
       let connection: Connection;
       try {

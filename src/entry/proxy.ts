@@ -12,12 +12,16 @@ import { breakEvenMs, PRICES } from "../core/prices.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import { termFloor } from "../core/terms.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
+import { RingFile } from "../host/ring-file.ts";
 import { SqliteTableStore } from "../host/sqlite-table-store.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { SystemRandom } from "../host/system-random.ts";
 import { SystemWallClock } from "../host/system-wall-clock.ts";
+import { TcpDialer } from "../host/tcp-dialer.ts";
 import { listenTcp } from "../host/tcp-listener.ts";
 import { ProxyCore } from "../proxy/proxy-core.ts";
+import { RingDuty } from "../proxy/ring-duty.ts";
+import { ringPeers } from "../proxy/ring-peers.ts";
 import { chunkBudget } from "../runtime/memory.ts";
 import type { Connection } from "../wire/connection.ts";
 import { connectionPair } from "../wire/pair.ts";
@@ -51,6 +55,8 @@ export interface ProxyOptions {
   readonly backupSelection?: "all" | "hit";
   /** The price table of the ledger; default `x86`, as functions are deployed. */
   readonly pricing?: "x86" | "arm";
+  /** A file with the membership document that names this pool; absent: this proxy owns every key. */
+  readonly ringFile?: string;
 }
 
 /** A proxy at work. */
@@ -61,6 +67,8 @@ export interface RunningProxy {
   readonly functionAddress: string;
   /** Why an earlier state could not be used and everything begins empty; null when nothing was doubtful. */
   readonly doubt: string | null;
+  /** Where clients of the ring dial this proxy; null: it owns every key. */
+  readonly memberAddress: string | null;
   /** A client's connection within this process. */
   connect(): Connection;
   /** Wakes every node once; done when each has said hello. */
@@ -89,7 +97,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const random = new SystemRandom();
   const prices = PRICES[options.pricing === "arm" ? "lambda-arm" : "lambda-x86"];
   const store = openStore(options.stateDir, random.u32(), wallClock.now());
+  const crypto = new NodeCrypto();
+  const ring = options.ringFile === undefined ? null : openRing(options, options.ringFile, clock);
   const core = new ProxyCore({
+    ...(ring === null ? {} : { ring }),
     pool: options.pool,
     nodes: options.nodes,
     nodeBudgetBytes: chunkBudget(options.nodeMemoryMb, false),
@@ -108,7 +119,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       wallClock,
       random,
       store,
-      crypto: new NodeCrypto(),
+      crypto,
       platform: options.platform,
       eviction: new ClockEviction(),
       ledger: new Ledger(prices, options.nodeMemoryMb),
@@ -116,17 +127,20 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     },
   });
   const { host, clientPort, functionPort } = options;
+  const onWireFault = () => void core.counters.protocolFaults++;
   const functions = await listenTcp({
     host,
     port: functionPort,
     peer: "function",
     onConnection: (connection) => core.acceptFunction(connection),
+    onWireFault,
   });
   const clients = await listenTcp({
     host,
     port: clientPort,
     peer: "client",
     onConnection: (connection) => core.acceptClient(connection),
+    onWireFault,
   }).catch(async (error: unknown) => {
     await functions.close("the client port cannot be had");
     core.stop("the client port cannot be had");
@@ -146,6 +160,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     clientAddress: clients.address,
     functionAddress: functions.address,
     doubt: core.doubt,
+    memberAddress: ring?.membership?.members.find(({ id }) => id === options.pool)?.address ?? null,
     connect: () => {
       const [near, far] = connectionPair((task) => clock.nextTurn(task), ["application", "proxy"]);
       core.acceptClient(far);
@@ -155,6 +170,14 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     status: () => core.status(),
     close: () => (closing ??= close()),
   };
+}
+
+function openRing(options: ProxyOptions, path: string, clock: SystemClock): RingDuty {
+  const file = new RingFile(path);
+  const askEpoch = ringPeers(new TcpDialer(), new NodeCrypto(), (delayMs, fire) =>
+    clock.setTimer(delayMs, fire),
+  );
+  return new RingDuty({ id: options.pool, clock, read: () => file.read(), askEpoch });
 }
 
 /** A table in memory begins a new generation, with a term above those of earlier proxies. */

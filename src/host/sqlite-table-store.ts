@@ -6,7 +6,13 @@ import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { assert } from "../core/assert.ts";
-import type { LoadedTable, StoredObject, TableChange, TableStore } from "../core/ports.ts";
+import type {
+  LoadedTable,
+  RingMark,
+  StoredObject,
+  TableChange,
+  TableStore,
+} from "../core/ports.ts";
 import { termFloor } from "../core/terms.ts";
 import { bootId } from "./boot-id.ts";
 import { moveAside } from "./move-aside.ts";
@@ -30,6 +36,9 @@ const SCHEMA = `
     created_at_ms INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL,
     metadata TEXT NOT NULL, places BLOB NOT NULL
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS ring (
+    id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, is_settled INTEGER NOT NULL
+  ) STRICT;
   PRAGMA user_version = ${SCHEMA_VERSION};
   COMMIT;
 `;
@@ -53,6 +62,7 @@ interface Statements {
   readonly put: StatementSync;
   readonly remove: StatementSync;
   readonly reserve: StatementSync;
+  readonly ring: StatementSync;
 }
 
 /** The table in a directory. The constructor locks it; every method may throw StateError. */
@@ -163,8 +173,9 @@ export class SqliteTableStore implements TableStore {
     const term = this.#termAfter(reign.term);
     const next = objects.reduce((max, { version }) => Math.max(max, version + 1), 1);
     const nextVersion = Math.max(reign.next_version, next);
+    this.#database?.exec(SCHEMA); // Earlier releases knew no rings.
     this.#record({ generation, term, nextVersion });
-    return { generation, term, nextVersion, doubt: null, objects };
+    return { generation, term, nextVersion, doubt: null, ...readRing(this.#database), objects };
   }
 
   /** A new generation, with a term above any that functions may have seen even where the last one is not known. */
@@ -199,6 +210,7 @@ export class SqliteTableStore implements TableStore {
       ),
       remove: database.prepare("DELETE FROM objects WHERE key = ?"),
       reserve: database.prepare("UPDATE reign SET next_version = max(next_version, ?)"),
+      ring: database.prepare("INSERT OR REPLACE INTO ring VALUES (1, ?, ?)"),
     };
   }
 }
@@ -206,7 +218,7 @@ export class SqliteTableStore implements TableStore {
 const utf8 = new TextEncoder();
 const text = new TextDecoder();
 
-function apply({ put, remove, reserve }: Statements, change: TableChange): void {
+function apply({ put, remove, reserve, ring }: Statements, change: TableChange): void {
   switch (change.kind) {
     case "put": {
       const { object } = change;
@@ -231,6 +243,9 @@ function apply({ put, remove, reserve }: Statements, change: TableChange): void 
       break;
     case "reserveVersions":
       reserve.run(change.below);
+      break;
+    case "ring":
+      ring.run(change.mark.epoch, change.mark.isSettled ? 1 : 0);
       break;
   }
 }
@@ -259,6 +274,12 @@ function readReign(database: DatabaseSync, directory: string): Reign | null {
   // Proof of the cast: the columns are NOT NULL in a STRICT table of this schema version.
   const reign = database.prepare("SELECT * FROM reign").get() as unknown as Reign | undefined;
   return reign ?? null;
+}
+
+function readRing(database: DatabaseSync | null): { readonly ring?: RingMark } {
+  const row = database?.prepare("SELECT epoch, is_settled FROM ring").get();
+  if (row === undefined) return {};
+  return { ring: { epoch: Number(row["epoch"]), isSettled: row["is_settled"] === 1 } };
 }
 
 function readObjects(database: DatabaseSync): StoredObject[] | null {

@@ -24,6 +24,8 @@ export interface TcpListenerOptions {
   /** Takes a new connection and sets its handler before it returns. */
   readonly onConnection: (connection: Connection) => void;
   readonly onFault?: OnFault;
+  /** A connection is gone because its other side broke the protocol. */
+  readonly onWireFault?: () => void;
   /** More are closed at once; default 16,384. */
   readonly connectionsMax?: number;
   /** Until the connection is welcomed; default 10 s. */
@@ -86,7 +88,10 @@ export function listenTcp(options: TcpListenerOptions): Promise<TcpListener> {
     }, options.welcomeMsMax ?? WELCOME_MS_MAX);
     socket.once("close", () => {
       clearTimeout(timer);
-      if (connection.wireFault !== null) counts.wireFaults += 1;
+      if (connection.wireFault !== null) {
+        counts.wireFaults += 1;
+        options.onWireFault?.();
+      }
       open.delete(connection);
       if (open.size === 0) whenEmpty?.();
     });

@@ -128,7 +128,9 @@ export class SignedInvoke {
       });
       request.once("error", reject);
       request.once("close", () => clearTimeout(late));
-      request.once("response", (response) => readBody(response).then(resolve, reject));
+      request.once("response", (response) => {
+        readBody(response).then(resolve, reject);
+      });
       request.end(body);
     });
   }

@@ -40,7 +40,11 @@ export class ChunkCheck implements Exchange {
   onMessage(message: Message): void {
     this.#link.finish(this.#channel);
     const outcome =
-      message.kind === "chunkAbsent" ? "gone" : message.kind === "chunkStored" ? "whole" : "unknown";
+      message.kind === "chunkAbsent"
+        ? "gone"
+        : message.kind === "chunkStored"
+          ? "whole"
+          : "unknown";
     this.#onOutcome(outcome, this.#link.awakeInstance);
   }
 

@@ -3,6 +3,7 @@
 
 import { keyFault, type ObjectKey } from "../core/ids.ts";
 import { toHex } from "../core/invocation.ts";
+import type { Membership } from "../core/membership.ts";
 import type { Timer } from "../core/ports.ts";
 import type { Connection, ConnectionHandler, Envelope } from "../wire/connection.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
@@ -21,6 +22,9 @@ const LISTING_KEY_BYTES_MAX = 40_000;
 /** Characters of the state told in one message; JSON of ours is ASCII but for keys. */
 const STATUS_PIECE = 15_000;
 
+/** Requests that change what is stored. */
+const CHANGES: ReadonlySet<Message["kind"]> = new Set(["putOpen", "remove", "clear"]);
+
 /** What a client's session needs of the proxy. */
 export interface ClientSessionContext extends OperationContext {
   welcome(): MessageOf<"welcome">;
@@ -35,6 +39,8 @@ export class ClientSession implements ConnectionHandler {
   readonly #operations = new Map<number, Operation>();
   readonly #helloTimer: Timer;
   #clientId: string | null = null;
+  /** The number of the document the client works by. */
+  #epoch = 0;
 
   constructor(connection: Connection, context: ClientSessionContext) {
     this.connection = connection;
@@ -56,6 +62,7 @@ export class ClientSession implements ConnectionHandler {
   onMessage(envelope: Envelope, message: Message, body: Uint8Array | null): void {
     const { channel } = envelope;
     if (message.kind === "hello") return this.#onHello(message);
+    if (message.kind === "epoch") return this.#onEpoch(message.epoch);
     if (this.#clientId === null)
       return this.#refuse("ICACHE_PROTOCOL", "the first message must be hello");
     const operation = this.#operations.get(channel);
@@ -80,7 +87,34 @@ export class ClientSession implements ConnectionHandler {
     if (this.#clientId !== null) return this.#refuse("ICACHE_PROTOCOL", "hello was said before");
     this.#helloTimer.cancel();
     this.#clientId = toHex(message.clientId);
+    this.#epoch = message.epoch;
+    const { ring } = this.#context;
+    // Who knows a newer document makes us look for it before we say by which we work.
+    if (ring !== null && message.epoch > ring.epoch) ring.refresh();
     this.#send(0, this.#context.welcome());
+    this.announce(ring?.membership ?? null);
+  }
+
+  /** Sends the document to a client that works by an older one. */
+  announce(membership: Membership | null): void {
+    if (membership === null || this.#clientId === null || membership.epoch <= this.#epoch) return;
+    this.#send(0, { kind: "membership", ...membership });
+  }
+
+  #onEpoch(epoch: number): void {
+    if (epoch > this.#epoch) this.#epoch = epoch;
+  }
+
+  /** Whether the ring lets us serve the request. What has taken effect already is told in any case. */
+  #isOurs(message: Message, clientId: string): boolean {
+    const { ring } = this.#context;
+    if (ring === null) return true;
+    const isChange = CHANGES.has(message.kind);
+    const key = "key" in message ? message.key : null;
+    if (message.kind === "status" || message.kind === "ping") return true;
+    if (key === null && !isChange && message.kind !== "list") return true; // Of an operation that has ended.
+    if (ring.mayServe(key, isChange, this.#epoch)) return true;
+    return "sequence" in message && this.#context.outcomeOf(clientId, message.sequence) !== null;
   }
 
   #begin(channel: number, message: Message, clientId: string): void {
@@ -90,6 +124,10 @@ export class ClientSession implements ConnectionHandler {
         code: "ICACHE_OVERLOADED",
         reason: `a connection may have ${CHANNELS_MAX} operations under way`,
       });
+    }
+    if (!this.#isOurs(message, clientId)) {
+      this.#context.counters.wrongEpochs++;
+      return this.#send(channel, { kind: "wrongEpoch", epoch: this.#context.ring?.epoch ?? 0 });
     }
     switch (message.kind) {
       case "ping":

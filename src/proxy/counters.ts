@@ -31,11 +31,14 @@ export function createCounters(): ProxyCounters {
     redials: 0,
     staleFrames: 0,
     forgeries: 0,
+    protocolFaults: 0,
     throttles: 0,
     backups: 0,
     backupsAborted: 0,
     backupChunks: 0,
     backupBytes: 0,
     failovers: 0,
+    movedAway: 0,
+    wrongEpochs: 0,
   };
 }

@@ -63,6 +63,18 @@ export class Invocations {
     this.#all.delete(id);
   }
 
+  /** One that this instance serves, its outcome still to come, although nobody speaks of it any more. */
+  unheardOf(
+    instance: InstanceId | null,
+    isSpokenOf: (id: InvocationId) => boolean,
+  ): InvocationId | null {
+    for (const [id, each] of this.#all) {
+      const isHis = instance !== null && each.instance === instance;
+      if (isHis && !each.isUnknown && !isSpokenOf(id)) return id;
+    }
+    return null;
+  }
+
   /** Those of unknown fate that nobody speaks of any more are over. */
   forgetUnknown(isSpokenOf: (id: InvocationId) => boolean): void {
     for (const [id, { isUnknown }] of this.#all)

@@ -39,6 +39,8 @@ export type LinkState =
       readonly invocation: InvocationId;
       readonly instance: InstanceId;
       readonly call: CallFate;
+      /** When a call of unknown fate has certainly ended; null while its outcome is still to come. */
+      readonly endsBy: number | null;
     }
   /** As awake, but its connection is gone; it will dial again or return. */
   | {
@@ -121,6 +123,8 @@ export interface LinkFacts {
   readonly primary: InstanceId | null;
   /** True while the primary holds chunks that somebody may read. */
   readonly isPrimaryWorthFinding: boolean;
+  /** What the primary still serves although the state speaks of it no more: it lost its connection while it was held. */
+  readonly primaryAtWork: InvocationId | null;
   /** How many chunks that somebody may read an instance holds. */
   chunksOf(instance: InstanceId): number;
   /** True while exchanges wait. */

@@ -35,8 +35,13 @@ type Table = {
 const go = (state: LinkState, ...effects: readonly LinkEffect[]): LinkStep => ({ state, effects });
 const stay = (state: LinkState): LinkStep => ({ state, effects: [] });
 
-/** Invokes; `before` goes out first. */
+/** Invokes; `before` goes out first. A primary that is at work is waited for: an invocation would start a second instance. */
 function wake(facts: LinkFacts, attempts: number, ...before: readonly LinkEffect[]): LinkStep {
+  const { primary, primaryAtWork } = facts;
+  if (primary !== null && primaryAtWork !== null) {
+    const severed = { kind: "severed", invocation: primaryAtWork, instance: primary } as const;
+    return go({ ...severed, call: "open" }, ...before);
+  }
   const invocation = facts.nextInvocation;
   return go({ kind: "waking", invocation, attempts }, ...before, { kind: "invoke", invocation });
 }
@@ -68,10 +73,23 @@ function detach(
   );
 }
 
+/** A call of unknown fate never reports its end, and a dead instance may leave a connection that says nothing: time must. */
+function awakeAs(
+  { invocation, instance, call }: Omit<HeldInstance, "isFresh">,
+  facts: LinkFacts,
+): LinkState {
+  const endsBy = call === "open" ? null : facts.now + FUNCTION_TIMEOUT_MS + DETACHED_MARGIN_MS;
+  return { kind: "awake", invocation, instance, call, endsBy };
+}
+
+function doubt(state: StateOf<"awake">, facts: LinkFacts): LinkStep {
+  return state.call === "open" ? go(awakeAs({ ...state, call: "unknown" }, facts)) : stay(state);
+}
+
 /** An instance answered a wake. If it is not the one that holds our data, look for that one first. */
 function greet(event: EventOf<"hello">, call: "open" | "unknown", facts: LinkFacts): LinkStep {
   const { invocation, instance } = event;
-  const awake: LinkState = { kind: "awake", invocation, instance, call };
+  const awake = awakeAs({ invocation, instance, call }, facts);
   if (instance === facts.primary) return go(awake);
   if (facts.primary === null || !facts.isPrimaryWorthFinding)
     return go(awake, { kind: "adopt", instance });
@@ -103,13 +121,13 @@ function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: Link
   const held = state.held.filter((each) => each.instance !== instance);
   const met: readonly HeldInstance[] = [...held, { invocation, instance, call: "open", isFresh }];
   const primary = met.find((each) => each.instance === facts.primary);
-  if (primary !== undefined) return go(awakeAs(primary), ...release(held));
+  if (primary !== undefined) return go(awakeAs(primary, facts), ...release(held));
   const isSought = facts.primary !== null && facts.isPrimaryWorthFinding;
   // While all that were met idled before, the primary may idle beside them; one that was started means that nobody did.
   const triesMax = met.some((each) => each.isFresh) ? SEARCH_TRIES_MAX : SEARCH_TRIES_MAX_KNOWN;
   if (isSought && state.tries < triesMax) return search(met, state.tries + 1, facts);
   const chosen = richest(met, facts);
-  const awake = awakeAs(chosen);
+  const awake = awakeAs(chosen, facts);
   if (facts.primary === null || !isSought)
     return go(awake, ...release(held), { kind: "adopt", instance: chosen.instance });
   // Proof is that many distinct instances awake at once, none of them the primary. One that left may have answered twice.
@@ -122,13 +140,6 @@ function found(state: StateOf<"searching">, event: EventOf<"hello">, facts: Link
     { kind: "adopt", instance: chosen.instance },
   );
 }
-
-const awakeAs = ({ invocation, instance, call }: HeldInstance): LinkState => ({
-  kind: "awake",
-  invocation,
-  instance,
-  call,
-});
 
 /** The one that holds most; of equals the one met last. It may have served before, when a search could not be finished. */
 function richest(met: readonly HeldInstance[], facts: LinkFacts): HeldInstance {
@@ -153,7 +164,7 @@ function settle(
     return detach(facts, state.invocation, ...release(held), { kind: "giveUp" });
   if (held.length === 0)
     return backOff(facts, 1, event.kind === "notStarted" ? event.retryAfterMs : null);
-  return go(awakeAs(richest(held, facts)), ...release(held));
+  return go(awakeAs(richest(held, facts), facts), ...release(held));
 }
 
 /** The call of one that is held has ended; the search goes on. */
@@ -198,8 +209,9 @@ function lostAnd(instance: InstanceId, facts: LinkFacts): LinkStep {
     case "invited":
       return go({ kind: "waking", invocation, attempts: 1 }, ...effects, interrupt);
     case "greeted": {
-      const next: LinkState = { kind: "awake", invocation, instance: side.instance, call: "open" };
-      return go(next, ...effects, { kind: "adopt", instance: side.instance }, interrupt);
+      const { instance: replica } = side;
+      const next = awakeAs({ invocation, instance: replica, call: "open" }, facts);
+      return go(next, ...effects, { kind: "adopt", instance: replica }, interrupt);
     }
     case "leaving":
       return go({ kind: "leaving", invocation, instance: side.instance }, ...effects, interrupt);
@@ -279,13 +291,16 @@ export const LINK_TABLE: Table = {
     },
     returned: (_state, _event, facts) => rest(facts, { kind: "interrupt" }), // It gave up waiting for an answer to its bye.
     crashed: (state, _event, facts) => lostAnd(state.instance, facts),
-    notStarted: (state) => go({ ...state, call: "unknown" }), // It spoke, so it did start; the outcome was misread.
-    unknown: (state) => go({ ...state, call: "unknown" }),
-    tick: stay,
+    notStarted: (state, _event, facts) => doubt(state, facts), // It spoke, so it did start; the outcome was misread.
+    unknown: (state, _event, facts) => doubt(state, facts),
+    tick: (state, _event, facts) =>
+      state.endsBy === null || facts.now < state.endsBy
+        ? stay(state)
+        : rest(facts, { kind: "interrupt" }),
   },
   severed: {
     need: stay, // It dials again while its invocation lasts; else its return wakes it.
-    hello: (state) => go({ ...state, kind: "awake" }),
+    hello: (state, _event, facts) => go(awakeAs(state, facts)),
     bye: stay, // Came over the connection that is gone.
     disconnected: stay,
     returned: (_state, _event, facts) => rest(facts),
@@ -346,6 +361,7 @@ export function stepLink(state: LinkState, event: LinkEvent, facts: LinkFacts): 
 
 /** When the state wants a tick, or null. */
 export function tickAt(state: LinkState): number | null {
+  if (state.kind === "awake") return state.endsBy;
   return state.kind === "backoff" || state.kind === "detached" ? state.until : null;
 }
 

@@ -281,22 +281,15 @@ export class NodeLink {
     this.#state = state;
     if (state.kind === "asleep") this.#wantedPurpose = "warm-up"; // What it was wanted for has gone by.
     this.#armTick(facts.now);
-    this.#invocations.forgetUnknown((id) => concerns(state, id) || this.#side.isOf(id));
+    this.#invocations.forgetUnknown(this.#isSpokenOf);
     for (const effect of effects) this.#perform(effect);
-    // A search that ended without an answer: the one that was held is awake, and was never looked at.
-    if (
-      before.kind === "searching" &&
-      state.kind === "awake" &&
-      this.#state === state &&
-      event.kind !== "hello"
-    ) {
-      const hello = this.#invocations.get(state.invocation)?.hello;
-      if (hello !== null && hello !== undefined && this.#session() !== null)
-        this.#context.onAwake(this, hello);
+    if (state.kind === "awake" && this.#state === state) {
+      if (before.kind === "searching" && event.kind !== "hello") {
+        // A search that ended without an answer: the one that was held is awake, and was never looked at.
+        const hello = this.#invocations.get(state.invocation)?.hello ?? null;
+        if (hello !== null && this.#session() !== null) this.#context.onAwake(this, hello);
+      } else if (event.kind === "crashed") this.#context.onAwake(this, null); // The replica took over.
     }
-    const isTakeover = event.kind === "crashed" && before.kind !== "searching";
-    if (isTakeover && state.kind === "awake" && this.#state === state)
-      this.#context.onAwake(this, null);
     if (event.kind !== "hello") this.#flush();
     if (state.kind !== before.kind && this.isLate) this.#exchanges.tellLate(() => this.isLate);
   }
@@ -313,6 +306,7 @@ export class NodeLink {
       now: clock.now(),
       primary: this.#primary,
       isPrimaryWorthFinding: this.#primary !== null && chunksOf(this.#primary) > 0,
+      primaryAtWork: this.#invocations.unheardOf(this.#primary, this.#isSpokenOf),
       chunksOf,
       isWanted: this.#exchanges.hasWaiting,
       side: this.#side.fact,
@@ -324,6 +318,9 @@ export class NodeLink {
       jitter: 0.5 + random.below(1_000) / 1_000,
     };
   }
+
+  readonly #isSpokenOf = (id: InvocationId): boolean =>
+    concerns(this.#state, id) || this.#side.isOf(id);
 
   #armTick(now: number): void {
     this.#timer?.cancel();

@@ -5,7 +5,8 @@ import { chunkCount } from "../core/code.ts";
 import type { EvictionPolicy } from "../core/eviction.ts";
 import type { InstanceId, NodeIndex, ObjectKey, Version } from "../core/ids.ts";
 import { version } from "../core/ids.ts";
-import type { StoredObject, TableStore, WallClock } from "../core/ports.ts";
+import type { RingMark, StoredObject, TableStore, WallClock } from "../core/ports.ts";
+import { compareUtf8 } from "../core/utf8-order.ts";
 import type { ProxyCounters } from "./counters.ts";
 import type { NodeSpace } from "./node-space.ts";
 import {
@@ -148,6 +149,15 @@ export class ObjectTable {
     this.#context.store.commit(doomed.map(({ key }) => ({ kind: "remove", key })));
     for (const object of doomed) this.#retire(object);
     return doomed.length;
+  }
+
+  /** Forgets every key but these, and records by which document, in one step. */
+  keepOnly(isKept: (key: string) => boolean, mark: RingMark): void {
+    const doomed = [...this.#objects.values()].filter(({ key }) => !isKept(key));
+    const removes = doomed.map(({ key }) => ({ kind: "remove", key }) as const);
+    this.#context.store.commit([...removes, { kind: "ring", mark }]);
+    for (const object of doomed) this.#retire(object);
+    this.#context.counters.movedAway += doomed.length;
   }
 
   /** Keeps the chunks of a version from being dropped while somebody reads. */
@@ -305,19 +315,4 @@ export class ObjectTable {
         act(space, Math.floor(at / count), at % count, place.instance);
     }
   }
-}
-
-/** Compares as the UTF-8 bytes would: by code point, not by UTF-16 unit. */
-export function compareUtf8(a: string, b: string): number {
-  const length = Math.min(a.length, b.length);
-  for (let at = 0; at < length; at++) {
-    const left = a.charCodeAt(at);
-    const right = b.charCodeAt(at);
-    if (left === right) continue;
-    const isLeftHigh = left >= 0xd800 && left <= 0xdfff;
-    const isRightHigh = right >= 0xd800 && right <= 0xdfff;
-    if (isLeftHigh !== isRightHigh) return isLeftHigh ? 1 : -1;
-    return left - right;
-  }
-  return a.length - b.length;
 }

@@ -12,6 +12,7 @@ import type { PartPool } from "./part-pool.ts";
 import type { Pool } from "./pool.ts";
 import type { PutGate } from "./put-gate.ts";
 import type { Outcome } from "./retry-window.ts";
+import type { RingDuty } from "./ring-duty.ts";
 
 /** An operation that is under way on a channel. */
 export interface Operation {
@@ -58,4 +59,6 @@ export interface OperationContext {
     free(name: string): void;
   };
   readonly putGate: PutGate;
+  /** By which document this proxy serves; null: it owns every key. */
+  readonly ring: RingDuty | null;
 }

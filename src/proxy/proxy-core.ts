@@ -15,7 +15,7 @@ import type { InvokeOutcome, LoadedTable, Purpose, StoredObject, Timer } from ".
 import type { ProxyStatus } from "../core/status.ts";
 import type { Connection } from "../wire/connection.ts";
 import { Backup } from "./backup.ts";
-import { ChunkFetch, type FetchReader } from "./chunk-fetch.ts";
+import { ChunkFetches } from "./chunk-fetches.ts";
 import { ClientSession, type ClientSessionContext } from "./client-session.ts";
 import { createCounters } from "./counters.ts";
 import { FunctionSession, type FunctionSessionContext } from "./function-session.ts";
@@ -23,15 +23,15 @@ import { HedgeBudget, TransferLatency } from "./latency.ts";
 import type { LinkContext } from "./link-context.ts";
 import { TAKEOVER_WAIT_MS } from "./link-state.ts";
 import { NodeLink } from "./node-link.ts";
-import { chunkName, NodeSpace } from "./node-space.ts";
+import { NodeSpace } from "./node-space.ts";
 import { ObjectTable } from "./object-table.ts";
-import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
 import { PartPool } from "./part-pool.ts";
 import { Pool } from "./pool.ts";
 import type { ProxyCoreOptions } from "./proxy-options.ts";
 import { PutGate } from "./put-gate.ts";
 import { restoreTable } from "./restore-table.ts";
 import { RetryWindow } from "./retry-window.ts";
+import { attachRing, ringStatus } from "./ring-duty.ts";
 import { WarmUp } from "./warm-up.ts";
 
 /** How often some of the table is searched for what has expired, and the nodes for instances long unseen. */
@@ -49,7 +49,6 @@ export class ProxyCore {
   readonly #pool: Pool;
   readonly #table: ObjectTable;
   readonly #parts = new PartPool();
-  readonly #fetches = new Map<string, ChunkFetch>();
   readonly #latency = new TransferLatency();
   readonly #retries = new RetryWindow();
   readonly #clients = new Set<ClientSession>();
@@ -118,6 +117,9 @@ export class ProxyCore {
       },
       options.backupIntervalMs,
     );
+    attachRing(options.ring, this.#loaded, ports.store, this.#table, (membership) => {
+      for (const client of this.#clients) client.announce(membership);
+    });
     this.#armSweep();
   }
 
@@ -168,6 +170,7 @@ export class ProxyCore {
       generation: this.#loaded.generation,
       term: this.#loaded.term,
       uptimeMs: Math.round(ports.clock.now() - this.#startedAt),
+      ring: ringStatus(this.#options.ring),
       nodes: {
         count: nodes,
         byState,
@@ -217,6 +220,7 @@ export class ProxyCore {
   stop(reason: string): void {
     this.#warmUp.stop();
     this.#backup.stop();
+    this.#options.ring?.stop();
     this.#sweepTimer?.cancel();
     this.#greetTimer?.cancel();
     for (const client of [...this.#clients]) client.connection.close(reason);
@@ -302,6 +306,13 @@ export class ProxyCore {
     const { ports, nodes, codeRules, stragglerMs } = this.#options;
     const { clock, wallClock, random } = ports;
     const repairing = new Map<string, NodeIndex | null>();
+    const fetches = new ChunkFetches({
+      clock,
+      pool: this.#pool,
+      parts: this.#parts,
+      counters: this.counters,
+      latency: this.#latency,
+    });
     return {
       clock,
       wallClock,
@@ -315,7 +326,7 @@ export class ProxyCore {
       hedges: new HedgeBudget(),
       generation: this.#loaded.generation,
       hashKey: (key) => ports.hashKey(keyBytes(key as ObjectKey)), // Any text has bytes.
-      fetch: (object, stripe, index, reader) => this.#fetch(object, stripe, index, reader),
+      fetch: (object, stripe, index, reader) => fetches.fetch(object, stripe, index, reader),
       outcomeOf: (clientId, sequence) => this.#retries.find(clientId, sequence, clock.now()),
       recordOutcome: (clientId, sequence, outcome) =>
         this.#retries.record(clientId, sequence, outcome, clock.now()),
@@ -326,11 +337,12 @@ export class ProxyCore {
         free: (name) => void repairing.delete(name),
       },
       putGate: new PutGate(),
+      ring: this.#options.ring ?? null,
       welcome: () => ({
         kind: "welcome",
         generation: generation(this.#loaded.generation),
         term: this.#loaded.term,
-        epoch: 0,
+        epoch: this.#options.ring?.epoch ?? 0,
         poolNodes: nodes,
         codeRules: codeRules.map(({ bytesBelow, code }) => ({
           bytesBelow: Math.min(bytesBelow, Number.MAX_SAFE_INTEGER),
@@ -340,36 +352,6 @@ export class ProxyCore {
       statusJson: () => JSON.stringify(this.status()),
       onClosed: (session) => this.#clients.delete(session),
     };
-  }
-
-  #fetch(object: ObjectVersion, stripe: number, index: number, reader: FetchReader): ChunkFetch {
-    const id = chunkIdOf(object, stripe, index);
-    const place = placeOf(object, stripe, index);
-    assert(place !== undefined, "a stripe has d+p places");
-    const name = `${place.node}/${chunkName(id)}`;
-    const running = this.#fetches.get(name);
-    if (running?.isJoinable === true) {
-      this.counters.coalesced++;
-      running.join(reader);
-      return running;
-    }
-    const fetch = new ChunkFetch(
-      name,
-      id,
-      chunkBytesOf(object, stripe, index),
-      this.#pool.link(place.node),
-      {
-        clock: this.#options.ports.clock,
-        parts: this.#parts,
-        onOver: (over, completedMs) => {
-          if (this.#fetches.get(over.name) === over) this.#fetches.delete(over.name);
-          if (completedMs !== null) this.#latency.note(over.bytes, completedMs);
-        },
-      },
-    );
-    this.#fetches.set(name, fetch);
-    fetch.join(reader);
-    return fetch;
   }
 
   #armSweep(): void {

@@ -14,6 +14,7 @@ import type {
 } from "../core/ports.ts";
 import type { BackupSelection } from "./backup-round.ts";
 import type { ObjectVersion } from "./object-version.ts";
+import type { RingDuty } from "./ring-duty.ts";
 
 /** What a proxy is made of. */
 export interface ProxyCoreOptions {
@@ -31,6 +32,8 @@ export interface ProxyCoreOptions {
   readonly backupSelection: BackupSelection;
   /** How long after its quorum a stripe waits for its last chunks. */
   readonly stragglerMs: number;
+  /** Absent: this proxy owns every key. */
+  readonly ring?: RingDuty;
   readonly ports: ProxyPorts;
 }
 

@@ -188,6 +188,7 @@ export class PutOperation implements Operation {
       return this.#channel.end();
     }
     for (const stripe of this.#stripes.values()) if (!stripe.isStored) return;
+    if (this.#context.ring?.mayChange(this.#request.key) === false) return this.#refuse();
     const { table, wallClock } = this.#context;
     if (this.#request.ifAbsent) {
       const found = table.lookup(this.#request.key as ObjectKey);
@@ -230,6 +231,14 @@ export class PutOperation implements Operation {
     });
     this.#end(outcome === "stored");
     this.#channel.send({ kind: "putDone", outcome, version });
+    this.#channel.end();
+  }
+
+  /** The key went to another proxy while the PUT was under way. */
+  #refuse(): void {
+    this.#context.counters.putsFailed++;
+    this.#end(false);
+    this.#channel.send({ kind: "wrongEpoch", epoch: this.#context.ring?.epoch ?? 0 });
     this.#channel.end();
   }
 

@@ -5,7 +5,7 @@ import { chunkCount } from "../core/code.ts";
 import type { InstanceId } from "../core/ids.ts";
 import type { Timer } from "../core/ports.ts";
 import type { MessageOf } from "../wire/messages.ts";
-import { ChunkCheck, type CheckOutcome } from "./chunk-check.ts";
+import { type CheckOutcome, ChunkCheck } from "./chunk-check.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
 import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
 import type { ClientChannel, OperationContext } from "./operation.ts";

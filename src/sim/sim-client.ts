@@ -77,7 +77,7 @@ export class SimClient {
       unreachableMs: 10_000,
     });
     const gate = new Gate(OPERATIONS_MAX, OPERATIONS_MAX);
-    this.#context = { clock: machine.clock, session: this.#session, gate };
+    this.#context = { clock: machine.clock, sessions: { to: () => this.#session }, gate };
     this.#repairs = new RepairQueue(this.#context);
   }
 
@@ -328,7 +328,7 @@ export class SimClient {
     this.#underWay++;
     const run = new Run<Result>(
       this.#context,
-      { name, deadlineMs, deadlineFrom: "start", usesCallersMemory },
+      { name, target: null, deadlineMs, deadlineFrom: "start", usesCallersMemory },
       makeCore,
       (outcome) => {
         this.#underWay--;

@@ -7,6 +7,7 @@
 
 import { KEY_BYTES_MAX } from "../core/ids.ts";
 import { CHUNKS_PER_STRIPE_MAX, METADATA_PAIRS_MAX } from "../core/limits.ts";
+import { MEMBERS_MAX } from "../core/membership.ts";
 import {
   bytes,
   type FieldType,
@@ -115,6 +116,28 @@ export const MESSAGES = {
     poolNodes: u16,
     codeRules: listOf(struct({ bytesBelow: u53, dataChunks: u8, parityChunks: u8 }), 16),
   }),
+  membership: message(
+    0x12,
+    ["proxy"],
+    "The document the proxy works by, where it is newer than what the client has named. `id` is the name of a member's pool.",
+    {
+      epoch: u32,
+      virtualNodes: u16,
+      members: listOf(struct({ id: text(40), address: text(255), weight: u8 }), MEMBERS_MAX),
+    },
+  ),
+  epoch: message(
+    0x13,
+    ["client"],
+    "From here on the client's requests are made by the document of this number.",
+    { epoch: u32 },
+  ),
+  wrongEpoch: message(
+    0x14,
+    ["proxy"],
+    "By the document `epoch` this proxy does not serve the request, or not yet; nothing was done, and the channel is over. A newer document than the client's was sent before.",
+    { epoch: u32 },
+  ),
 
   // Client and proxy: PUT.
   putOpen: message(

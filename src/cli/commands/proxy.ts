@@ -6,9 +6,12 @@ import { CommandError, type ExitName, isNetworkError } from "../exit-codes.ts";
 import { pasteLines } from "../paste-lines.ts";
 import { leaveNote, runFolder } from "../run-files.ts";
 import { poolOptions, serveUntilStopped, starting } from "../serving.ts";
+import { WORKER_VARIABLE } from "../workers.ts";
 
 /** Deploys what is missing, starts the proxy, and serves until a signal. */
-export async function run(context: CommandContext): Promise<ExitName> {
+export async function run(outer: CommandContext): Promise<ExitName> {
+  const isWorker = outer.environment[WORKER_VARIABLE] !== undefined;
+  const context = isWorker ? endingWithInput(outer) : outer;
   const { settings, terminal, composition, environment } = context;
   if (settings.lambda === "") {
     throw new CommandError(
@@ -23,11 +26,14 @@ export async function run(context: CommandContext): Promise<ExitName> {
     },
   );
   const { addresses } = pool;
-  const forget = leaveNote(runFolder(environment), {
-    command: "proxy",
-    pool: settings.pool,
-    addresses,
-  });
+  // Workers are stopped by who has started them.
+  const forget = isWorker
+    ? () => {}
+    : leaveNote(runFolder(environment), {
+        command: "proxy",
+        pool: settings.pool,
+        addresses,
+      });
   if (pool.doubt !== null) terminal.note(`the earlier state was not used: ${pool.doubt}`);
   try {
     if (terminal.isJson) terminal.out(JSON.stringify({ ready: true, ...addresses }));
@@ -42,6 +48,14 @@ export async function run(context: CommandContext): Promise<ExitName> {
   } finally {
     forget();
   }
+}
+
+function endingWithInput(context: CommandContext): CommandContext {
+  const ended = new AbortController();
+  context.stdin.once("close", () => ended.abort());
+  context.stdin.once("end", () => ended.abort());
+  context.stdin.resume();
+  return { ...context, signal: AbortSignal.any([context.signal, ended.signal]) };
 }
 
 function noService(url: string, cause: Error): CommandError {

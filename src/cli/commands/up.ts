@@ -1,6 +1,8 @@
 // `up`: a whole cache on this machine in one process, its functions in processes of their own. With --detach it
 // starts itself again in the background and returns when that is ready.
 
+import { assert } from "../../core/assert.ts";
+import type { RunningPool } from "../composition.ts";
 import type { CommandContext, CommandOptions } from "../context.ts";
 import { detach } from "../detach.ts";
 import type { ExitName } from "../exit-codes.ts";
@@ -9,6 +11,11 @@ import { leaveNote, runFolder } from "../run-files.ts";
 import { fitMemory, poolOptions, serveUntilStopped, starting } from "../serving.ts";
 import { formatMs } from "../units.ts";
 
+/** The Lambda service takes the fifth port. */
+const LAMBDA_PORT_OFFSET = 4;
+
+type Started = Pick<RunningPool, "addresses" | "doubt" | "close">;
+
 /** Starts everything and serves until a signal. */
 export async function run(
   context: CommandContext,
@@ -16,13 +23,12 @@ export async function run(
   options: CommandOptions,
 ): Promise<ExitName> {
   if (options["detach"] === true) return detach(context);
-  const { settings, terminal, clock, composition, environment } = context;
+  const { settings, terminal, clock, environment } = context;
   const startedAt = clock.now();
   const { memoryMb, note } = fitMemory(settings, process.availableMemory());
   if (note !== null) terminal.note(note);
-  const { seed, reclaim, freeze } = settings;
   const pool = await starting(context, () =>
-    composition.startLocal({ ...poolOptions(settings, memoryMb), seed, reclaim, freeze }),
+    settings.workers > 1 ? withWorkers(context, memoryMb) : alone(context, memoryMb),
   );
   const forget = leaveNote(runFolder(environment), {
     command: "up",
@@ -44,5 +50,32 @@ export async function run(
     return await serveUntilStopped(context, pool);
   } finally {
     forget();
+  }
+}
+
+function alone({ settings, composition }: CommandContext, memoryMb: number): Promise<Started> {
+  const { seed, reclaim, freeze } = settings;
+  return composition.startLocal({ ...poolOptions(settings, memoryMb), seed, reclaim, freeze });
+}
+
+/** The Lambda service in this process, and the proxies in others; the first one's addresses stand for all. */
+async function withWorkers(context: CommandContext, memoryMb: number): Promise<Started> {
+  const { settings, composition } = context;
+  const { host, port, seed, reclaim, freeze } = settings;
+  const lambda = { host, port: port + LAMBDA_PORT_OFFSET, seed, reclaim, freeze };
+  const service = await composition.startLambda(lambda);
+  try {
+    const { startWorkers } = await import("../workers.ts");
+    const workers = await startWorkers(context, service.url, memoryMb);
+    const [addresses] = workers.addresses;
+    assert(addresses !== undefined, "there is at least one worker");
+    const close = async (): Promise<void> => {
+      await workers.close();
+      await service.close();
+    };
+    return { addresses, doubt: null, close };
+  } catch (error) {
+    await service.close();
+    throw error;
   }
 }

@@ -14,6 +14,7 @@ export interface ServiceCounters {
   readonly invocations: number;
   readonly instancesStarted: number;
   readonly reclaims: number;
+  readonly throttles: number;
   readonly timeouts: number;
   readonly crashes: number;
 }
@@ -23,6 +24,16 @@ export type Selection =
   | { readonly count: number }
   | { readonly function: string }
   | { readonly instance: string };
+
+/** What the service does to invocations from now on; as `POST faults` takes it. */
+export interface ServiceFaults {
+  readonly throttleMs?: number;
+  readonly unavailableMs?: number;
+  readonly coldStartDelayMs?: number;
+  readonly invokeOverheadMs?: number;
+  readonly instancePolicy?: "most-recent" | "least-recent" | "random" | "cold";
+  readonly coldProbability?: number;
+}
 
 const ANSWER_MS_MAX = 10_000;
 
@@ -53,6 +64,14 @@ export class LambdaAdmin {
   async freeze(selection: Selection): Promise<readonly string[]> {
     const answer = await this.#call<{ frozen: readonly string[] }>("POST", "freeze", selection);
     return answer.frozen;
+  }
+
+  async reclaimAll(): Promise<readonly string[]> {
+    return (await this.#call<{ killed: readonly string[] }>("POST", "reclaim-all", {})).killed;
+  }
+
+  async faults(faults: ServiceFaults): Promise<void> {
+    await this.#call("POST", "faults", faults);
   }
 
   async thaw(): Promise<readonly string[]> {

@@ -6,9 +6,11 @@ const PORTS_EACH = 5;
 const FIRST = 21_000;
 const SPREAD = 9_000;
 
-/** The first of five ports in a row that nobody holds, below those the kernel gives out by itself. */
-export async function freePorts(): Promise<number> {
-  for (let port = FIRST + Math.floor(Math.random() * SPREAD); ; port += PORTS_EACH) {
+/** The first of five ports in a row that nobody holds, from `from` or anywhere below those the kernel gives out by itself. */
+export async function freePorts(
+  from: number = FIRST + Math.floor(Math.random() * SPREAD),
+): Promise<number> {
+  for (let port = from; ; port += PORTS_EACH) {
     const offsets = Array.from({ length: PORTS_EACH }, (_, offset) => offset);
     const areFree = await Promise.all(offsets.map((offset) => isFree(port + offset)));
     if (areFree.every(Boolean)) return port;

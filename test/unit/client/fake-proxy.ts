@@ -1,6 +1,8 @@
 // A proxy for tests of the client: keeps chunks in maps, speaks the protocol by the book, and misbehaves on demand.
 // It is no second implementation of the proxy: it has no nodes, no eviction and no durable state.
 
+import type { Membership } from "../../../src/core/membership.ts";
+import { buildRing } from "../../../src/core/ring.ts";
 import type { Connection, Dialer } from "../../../src/wire/connection.ts";
 import type { FieldsOf, Message, MessageOf } from "../../../src/wire/messages.ts";
 import { connectionPair, type Schedule } from "../../../src/wire/pair.ts";
@@ -49,6 +51,8 @@ export class FakeProxy implements Dialer {
   readonly seen: Message[] = [];
   readonly repaired: MessageOf<"repair">[] = [];
   mischief: Mischief = {};
+  /** The document it works by, and its own name in it. */
+  ring: { readonly membership: Membership; readonly id: string } | null = null;
   isDown = false;
   connections = 0;
   openConnections = 0;
@@ -81,6 +85,23 @@ export class FakeProxy implements Dialer {
     this.connections += 1;
     this.openConnections += 1;
     this.#current = connection;
+  }
+
+  get epoch(): number {
+    return this.ring?.membership.epoch ?? 0;
+  }
+
+  /** Whether the ring lets it answer. */
+  owns(message: Message): boolean {
+    if (this.ring === null || !("key" in message)) return true;
+    return buildRing(this.ring.membership).ownerOf(message.key).id === this.ring.id;
+  }
+
+  /** Works by another document, and tells its newest client. */
+  adopt(membership: Membership): void {
+    if (this.ring !== null) this.ring = { ...this.ring, membership };
+    const envelope = { channel: 0, term: 0, invocation: 0 };
+    this.#current?.send(envelope, { kind: "membership", ...membership });
   }
 
   /** Closes the newest connection. */

@@ -75,6 +75,9 @@ export class FakeSession {
       return;
     }
     if (mischief.ignore?.(message) === true) return;
+    if (!this.#proxy.owns(message)) {
+      return this.#send(channel, { kind: "wrongEpoch", epoch: this.#proxy.epoch });
+    }
     const answers = answerOf(this.#proxy, message);
     if (answers !== null) {
       for (const answer of answers) this.#send(channel, answer);
@@ -94,10 +97,13 @@ export class FakeSession {
           kind: "welcome",
           generation: 7,
           term: 1,
-          epoch: 0,
+          epoch: this.#proxy.epoch,
           poolNodes: 24,
           codeRules,
         });
+        const membership = this.#proxy.ring?.membership;
+        if (membership !== undefined && membership.epoch > message.epoch)
+          this.#send(0, { kind: "membership", ...membership });
         return;
       }
       case "ping":

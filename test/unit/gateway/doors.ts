@@ -17,13 +17,14 @@ export function fakeStatus(cache: FakeCache): ProxyStatus {
   const names =
     "gets hits missesAbsent missesExpired missesLost missesUnreachable puts putsFailed removes evictions expirations " +
     "chunkGets hedges coalesced corruptChunks repairs resends instancesSeen instancesLost searches redials staleFrames " +
-    "forgeries throttles";
+    "forgeries protocolFaults throttles";
   const counters = Object.fromEntries(names.split(" ").map((name) => [name, 0]));
   return {
     pool: "test",
     generation: 1,
     term: 1,
     uptimeMs: 1,
+    ring: null,
     objects: cache.objects.size,
     objectBytes: 0,
     chunkBytes: 0,

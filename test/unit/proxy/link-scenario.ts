@@ -1,6 +1,11 @@
 // Reads and runs scenario files for the link's table: one event a line, what must follow behind the arrow.
 
-import { type InstanceId, instanceId, invocationId } from "../../../src/core/ids.ts";
+import {
+  type InstanceId,
+  type InvocationId,
+  instanceId,
+  invocationId,
+} from "../../../src/core/ids.ts";
 import type { LinkEffect, LinkEvent, LinkState, SideFact } from "../../../src/proxy/link-state.ts";
 import { stepLink } from "../../../src/proxy/link-table.ts";
 
@@ -27,7 +32,14 @@ export function play(scenario: Scenario): {
   let state: LinkState = { kind: "asleep" };
   let nextInvocation = 1;
   let now = 0;
-  let facts: Facts = { primary: null, worth: false, wanted: false, rich: null, side: null };
+  let facts: Facts = {
+    primary: null,
+    worth: false,
+    wanted: false,
+    rich: null,
+    side: null,
+    atwork: null,
+  };
   const expected: string[] = [];
   const actual: string[] = [];
   for (const line of scenario.lines) {
@@ -40,6 +52,7 @@ export function play(scenario: Scenario): {
         now,
         primary: facts.primary,
         isPrimaryWorthFinding: facts.worth,
+        primaryAtWork: facts.atwork,
         chunksOf: (instance) => (instance === facts.rich ? 1 : 0),
         isWanted: facts.wanted,
         side: facts.side,
@@ -62,6 +75,7 @@ interface Facts {
   wanted: boolean;
   rich: InstanceId | null;
   side: SideFact | null;
+  atwork: InvocationId | null;
 }
 
 function readFacts(line: string): Partial<Facts> {
@@ -70,6 +84,8 @@ function readFacts(line: string): Partial<Facts> {
     if (name === "primary") given.primary = value === "none" ? null : instanceId(value ?? "");
     else if (name === "side") given.side = readSide(value ?? "");
     else if (name === "rich") given.rich = instanceId(value ?? "");
+    else if (name === "atwork")
+      given.atwork = value === "none" ? null : invocationId(Number(value));
     else if (name === "worth") given.worth = value === "yes";
     else if (name === "wanted") given.wanted = value === "yes";
     else throw new Error(`no fact is called ${name}`);

@@ -69,6 +69,7 @@ test("link: invokes only when no call is open but those of strangers, and none o
           now,
           primary: primary === null ? null : instanceId(primary),
           isPrimaryWorthFinding: isWorthFinding,
+          primaryAtWork: null,
           chunksOf: () => 0,
           isWanted,
           side: null,

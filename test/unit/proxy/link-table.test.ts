@@ -56,6 +56,7 @@ const CELLS: {
     crashed: GONE,
     notStarted: ["—", "awake (its outcome unknown)"],
     unknown: ["—", "awake (its outcome unknown)"],
+    tick: ["—", "asleep: interrupt", "waking: interrupt, invoke"],
   },
   severed: {
     hello: ["awake"],

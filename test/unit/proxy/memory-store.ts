@@ -2,6 +2,7 @@
 
 import type {
   LoadedTable,
+  RingMark,
   StoredObject,
   TableChange,
   TableStore,
@@ -12,6 +13,7 @@ export interface TableImage {
   term: number;
   nextVersion: number;
   commits: number;
+  ring?: RingMark;
   readonly objects: Map<string, StoredObject>;
 }
 
@@ -32,7 +34,9 @@ export class MemoryStore implements TableStore {
     const image = this.#image;
     image.term++;
     const { term, nextVersion } = image;
-    return { generation: 7, term, nextVersion, doubt: null, objects: [...image.objects.values()] };
+    const objects = [...image.objects.values()];
+    const ring = image.ring === undefined ? {} : { ring: image.ring };
+    return { generation: 7, term, nextVersion, doubt: null, ...ring, objects };
   }
 
   commit(changes: readonly TableChange[]): void {
@@ -41,6 +45,7 @@ export class MemoryStore implements TableStore {
     for (const change of changes) {
       if (change.kind === "put") image.objects.set(change.object.key, change.object);
       else if (change.kind === "remove") image.objects.delete(change.key);
+      else if (change.kind === "ring") image.ring = change.mark;
       else image.nextVersion = Math.max(image.nextVersion, change.below);
     }
   }

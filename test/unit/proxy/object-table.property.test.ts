@@ -9,9 +9,10 @@ import { ClockEviction } from "../../../src/core/eviction.ts";
 import { instanceId, nodeIndex, type ObjectKey } from "../../../src/core/ids.ts";
 import { layoutOf } from "../../../src/core/layout.ts";
 import { chunkFingerprint, StoreDigest } from "../../../src/core/store-digest.ts";
+import { compareUtf8 } from "../../../src/core/utf8-order.ts";
 import { createCounters } from "../../../src/proxy/counters.ts";
 import { NodeSpace } from "../../../src/proxy/node-space.ts";
-import { compareUtf8, ObjectTable } from "../../../src/proxy/object-table.ts";
+import { ObjectTable } from "../../../src/proxy/object-table.ts";
 import { chunkBytesOf, chunkIdOf, type ObjectVersion } from "../../../src/proxy/object-version.ts";
 import { emptyImage, MemoryStore } from "./memory-store.ts";
 
