@@ -15,7 +15,7 @@ import { runScenario } from "../sim/world.ts";
 /** Seeds between two lines of progress. */
 const PROGRESS_SEEDS = 50;
 /** Runs that making a scenario smaller may take by default. */
-const MINIMISING_RUNS = "400";
+const MINIMISING_RUNS = "2000";
 
 const clock = new SystemClock();
 

@@ -198,7 +198,9 @@ export function judgeInvoke(
     (each) =>
       each.node === node &&
       each.running?.invocation.sender === sender &&
-      !each.running.invocation.isAnswered, // Of two that ran one Invoke the slower is nobody's business any more.
+      // Of two that run one Invoke nobody can know of the second, nor of the slower.
+      !each.running.isRepeat &&
+      !each.running.invocation.isAnswered,
   );
   // Of two that run one Invoke the proxy has sent the second away, and cannot know that it is not free yet.
   const isTwice = (each: Instance): boolean =>

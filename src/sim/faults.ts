@@ -1,6 +1,7 @@
 // What goes wrong in a simulated world, kind by kind; when, the scenario says. It breaks things; what must hold
 // nevertheless, checkers.ts and history.ts say.
 
+import { SEARCH_TRIES_MAX } from "../proxy/link-state.ts";
 import type { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
 import type { Instance, Provider } from "./provider.ts";
@@ -37,6 +38,12 @@ export function scheduleFaults(scenario: Scenario, targets: FaultTargets): void 
   }
 }
 
+/**
+ * The provider takes back what idles beyond so many instances of a node. A search meets three: with more, and routing that
+ * keeps from the primary, it is taken for lost again and again although it lives, which costs misses and proves nothing.
+ */
+const INSTANCES_AFTER_STORM = SEARCH_TRIES_MAX + 1;
+
 /** The storm is over: whatever lasts by itself ends now. What was lost or broken stays so. */
 export function stopFaults(targets: FaultTargets, machines: Iterable<Machine>): void {
   Object.assign(targets.provider.trouble, {
@@ -47,6 +54,7 @@ export function stopFaults(targets: FaultTargets, machines: Iterable<Machine>): 
     lostAnswer: 0,
     lostRequest: 0,
   });
+  targets.provider.scaleIn(INSTANCES_AFTER_STORM);
   for (const machine of machines) {
     machine.isolatedUntil = 0;
     machine.slowUntil = 0;

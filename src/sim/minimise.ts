@@ -14,6 +14,8 @@ export interface Minimised {
   readonly runs: number;
 }
 
+/** A smaller scenario is tried with so many worlds: what is left out changes all that chance decides after it. */
+const WORLDS = 4;
 /** After this much of the storm beyond the failure nothing matters any more. */
 const AFTERMATH_MS = 1;
 
@@ -146,7 +148,13 @@ class Search {
   /** Keeps the change if the same promise is still broken. */
   #try(change: Partial<Scenario>): boolean {
     const scenario = { ...this.#best, ...change };
-    if (this.runsLeft <= 0 || JSON.stringify(scenario) === JSON.stringify(this.#best)) return false;
+    if (JSON.stringify(scenario) === JSON.stringify(this.#best)) return false;
+    for (let world = 0; world < WORLDS && this.runsLeft > 0; world++)
+      if (this.#fails({ ...scenario, seed: scenario.seed + world })) return true;
+    return false;
+  }
+
+  #fails(scenario: Scenario): boolean {
     this.#runs++;
     const [violation] = runScenario(scenario, { violationsMax: 1 }).violations;
     if (violation === undefined || kindOf(violation) !== this.#kind) return false;

@@ -2,8 +2,8 @@
 // never a reordering within one direction, for the protocols run over TCP. It knows no message.
 
 import type { Connection, Dialer } from "../wire/connection.ts";
+import type { Draws } from "./draws.ts";
 import type { Machine } from "./machine.ts";
-import type { SeededRandom } from "./seeded-random.ts";
 import { SimConnection } from "./sim-connection.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
@@ -27,13 +27,13 @@ export type Breakage = "both" | "near" | "far" | "silent";
 /** Everything that connects machines. */
 export class Network {
   readonly clock: VirtualClock;
-  readonly random: SeededRandom;
+  readonly random: Draws;
   readonly options: NetworkOptions;
   readonly #listeners = new Map<string, Listener>();
   /** The dialling end of every connection that is not over on both sides. */
   readonly #open = new Set<SimConnection>();
 
-  constructor(clock: VirtualClock, random: SeededRandom, options: NetworkOptions) {
+  constructor(clock: VirtualClock, random: Draws, options: NetworkOptions) {
     this.clock = clock;
     this.random = random;
     this.options = options;

@@ -6,6 +6,7 @@ import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import type { FunctionPlatform, InvokeOutcome } from "../core/ports.ts";
 import { billedMs, type PriceTable } from "../core/prices.ts";
 import { RuntimeCore } from "../runtime/runtime-core.ts";
+import type { Draws } from "./draws.ts";
 import { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
 import type { SeededRandom } from "./seeded-random.ts";
@@ -61,6 +62,8 @@ export interface Instance {
     readonly invocation: Invocation;
     readonly since: number;
     readonly initMs: number | null;
+    /** Another instance was given this Invoke before. */
+    readonly isRepeat: boolean;
   } | null;
 }
 
@@ -97,7 +100,8 @@ export class Provider {
   instancesStarted = 0;
   readonly #clock: VirtualClock;
   readonly #network: Network;
-  readonly #random: SeededRandom;
+  readonly #random: Draws;
+  readonly #seeds: SeededRandom;
   readonly #options: ProviderOptions;
   readonly #witness: ProviderWitness;
   readonly #instances: Instance[] = [];
@@ -111,7 +115,8 @@ export class Provider {
   ) {
     this.#clock = clock;
     this.#network = network;
-    this.#random = random;
+    this.#random = random.timed("choices", clock);
+    this.#seeds = random;
     this.#options = options;
     this.#witness = witness;
   }
@@ -159,6 +164,15 @@ export class Provider {
     });
   }
 
+  /** Takes idle sandboxes away until no node has more than so many; the longest unused go first. */
+  scaleIn(instancesMax: number): void {
+    const idle = this.#instances.filter(({ running }) => running === null);
+    for (const instance of idle.sort((a, b) => a.usedAt - b.usedAt)) {
+      const count = this.#instances.filter(({ node }) => node === instance.node).length;
+      if (count > instancesMax) this.reclaim(instance, false);
+    }
+  }
+
   #invoke(invocation: Invocation): void {
     this.#witness.onInvoke(invocation);
     const random = this.#random;
@@ -197,7 +211,7 @@ export class Provider {
           : routing === "least-recent"
             ? idle.at(-1)
             : idle[0];
-      if (chosen !== undefined) this.#run(chosen, invocation, null);
+      if (chosen !== undefined) this.#run(chosen, invocation, null, isRepeat);
       return;
     }
     if (
@@ -212,9 +226,9 @@ export class Provider {
         ? SLOW_START_MS
         : this.#random.between(COLD_START_MS_MIN, COLD_START_MS_MAX);
     const instance = this.#start(invocation.node);
-    instance.running = { invocation, since: this.#clock.now(), initMs };
+    instance.running = { invocation, since: this.#clock.now(), initMs, isRepeat };
     this.#clock.setTimer(initMs, () => {
-      if (!instance.machine.isDead) this.#run(instance, invocation, initMs);
+      if (!instance.machine.isDead) this.#run(instance, invocation, initMs, isRepeat);
     });
   }
 
@@ -226,7 +240,7 @@ export class Provider {
       { pool, node, nodeKey: this.#options.nodeKey(node), memoryMb, budgetBytes },
       {
         clock: machine.clock,
-        crypto: new SimCrypto(this.#random.fork(name)),
+        crypto: new SimCrypto(this.#seeds.fork(name)),
         dialer: this.#network.dialerOf(machine),
       },
     );
@@ -235,8 +249,8 @@ export class Provider {
     return instance;
   }
 
-  #run(instance: Instance, invocation: Invocation, initMs: number | null): void {
-    const running = { invocation, since: this.#clock.now(), initMs };
+  #run(instance: Instance, invocation: Invocation, initMs: number | null, isRepeat: boolean): void {
+    const running = { invocation, since: this.#clock.now(), initMs, isRepeat };
     instance.running = running;
     const { machine, core } = instance;
     const timeout = this.#clock.setTimer(FUNCTION_TIMEOUT_MS, () => {

@@ -70,7 +70,7 @@ export class SimClient {
       dialer: world.network.dialerOf(machine),
       address: world.address,
       clock: machine.clock,
-      random,
+      random: random.timed("choices", machine.clock),
       clientId: new SimCrypto(random).randomBytes(16),
       token: "",
       agent: "sim",

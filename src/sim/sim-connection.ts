@@ -45,6 +45,7 @@ export class SimConnection implements Connection {
   #isPumping = false;
   #isCut = false;
   #closeReason: string | null = null;
+  #overReason = "";
   #isOver = false;
 
   constructor(network: Network, machine: Machine, remote: string) {
@@ -77,6 +78,8 @@ export class SimConnection implements Connection {
   setHandler(handler: ConnectionHandler): void {
     assert(this.#handler === null, "a connection's handler is set once");
     this.#handler = handler;
+    // It broke before anybody had taken it.
+    if (this.#isOver) this.#later(() => handler.onClose(this.#overReason));
   }
 
   send(envelope: Envelope, message: Message, body?: Uint8Array, onSent?: () => void): void {
@@ -224,10 +227,11 @@ export class SimConnection implements Connection {
   #end(reason: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#overReason = this.#closeReason ?? reason;
     this.#settle(this.#outbox.take(Number.POSITIVE_INFINITY));
     const handler = this.#handler;
     if (handler === null) return;
     // In a turn of its own, after what the transport still owes.
-    this.#later(() => handler.onClose(this.#closeReason ?? reason));
+    this.#later(() => handler.onClose(this.#overReason));
   }
 }

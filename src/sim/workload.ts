@@ -9,6 +9,8 @@ import type { Ended, SimClient } from "./sim-client.ts";
 interface CallBase {
   /** How long the caller waits before it. */
   readonly pauseMs: number;
+  /** When it begins, if the call before has ended by then; then there is no pause. So a call left out delays no other. */
+  readonly atMs?: number;
   readonly deadlineMs: number;
   readonly key: number;
 }
@@ -36,17 +38,27 @@ export type Call =
 /** The name of a key. */
 export const keyOf = (index: number): string => `key-${index}`;
 
+/** Where a caller has its calls from, and who is told when one begins. */
+export interface CallSource {
+  next(): Call | null;
+  onBegun(call: Call): void;
+}
+
 /** Keeps a client busy with one call after the other until there is none, or `mayGoOn` says no. */
 export function callAgainAndAgain(
   client: SimClient,
-  nextCall: () => Call | null,
+  source: CallSource,
   mayGoOn: () => boolean,
 ): void {
+  const { clock } = client.machine;
   const next = (): void => {
-    const call = mayGoOn() ? nextCall() : null;
+    const call = mayGoOn() ? source.next() : null;
     if (call === null) return;
-    client.machine.clock.setTimer(call.pauseMs, () => {
-      if (mayGoOn()) perform(client, call, next);
+    const { pauseMs, atMs } = call;
+    clock.setTimer(atMs === undefined ? pauseMs : Math.max(0, atMs - clock.now()), () => {
+      if (!mayGoOn()) return;
+      source.onBegun({ ...call, atMs: clock.now() });
+      perform(client, call, next);
     });
   };
   next();
@@ -103,7 +115,7 @@ export function drawCall(scenario: Scenario, random: SeededRandom): Call {
     return choice < 0;
   };
   if (falls(shares.put)) {
-    const bytes = drawBytes(random);
+    const bytes = random.chance(0.5) ? (USUAL_BYTES[common.key % 3] ?? 0) : drawBytes(random);
     return {
       kind: "put",
       ...common,
@@ -121,6 +133,9 @@ export function drawCall(scenario: Scenario, random: SeededRandom): Call {
   if (falls(shares.list)) return { kind: "list", ...common };
   return { kind: "get", ...common, ...drawRange(random), wantAll: random.chance(0.2) };
 }
+
+/** Versions of a key are often equally long: else every mix of two would show by its length alone. */
+const USUAL_BYTES = [100, 5_000, 30_000];
 
 /** Mostly small, since bytes cost real time and small objects meet the same transitions; a few of several parts. */
 function drawBytes(random: SeededRandom): number {

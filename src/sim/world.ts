@@ -33,7 +33,7 @@ import { SeededRandom } from "./seeded-random.ts";
 import { SimClient } from "./sim-client.ts";
 import { SimCrypto } from "./sim-crypto.ts";
 import { VirtualClock, VirtualWallClock } from "./virtual-clock.ts";
-import { type Call, callAgainAndAgain, drawCall, keyOf } from "./workload.ts";
+import { type Call, type CallSource, callAgainAndAgain, drawCall, keyOf } from "./workload.ts";
 
 const POOL = "sim";
 const MEMORY_MB = 512;
@@ -88,7 +88,7 @@ class World implements FaultTargets {
     const crypto = new SimCrypto(this.#random.fork("deployment"));
     this.#image = emptyTableImage(this.#random.u32());
     const { delayMsMax, flipProbability, routing, budgetBytes } = scenario;
-    this.network = new Network(this.clock, this.#random.fork("network"), {
+    this.network = new Network(this.clock, this.#random.timed("network", this.clock), {
       delayMsMin: 0.05,
       delayMsMax,
       bytesPerMs: 100_000,
@@ -228,21 +228,20 @@ class World implements FaultTargets {
     const client = new SimClient(this.#machine(name), random, this);
     this.#clients.push(client);
     for (let caller = 0; caller < this.#scenario.callers; caller++) {
-      const nextCall = this.#callsOf(`${name}.${caller + 1}`, random.fork(`caller ${caller}`));
-      callAgainAndAgain(client, nextCall, () => this.#isStorm);
+      const calls = this.#callsOf(`${name}.${caller + 1}`, random.fork(`caller ${caller}`));
+      callAgainAndAgain(client, calls, () => this.#isStorm);
     }
   }
 
   /** Where a caller has its calls from; they are written down. */
-  #callsOf(name: string, random: SeededRandom): () => Call | null {
+  #callsOf(name: string, random: SeededRandom): CallSource {
     const made: Call[] = [];
     this.#scripts[name] = made;
-    const { scripts } = this.#scenario;
-    return () => {
-      const call =
-        scripts === null ? drawCall(this.#scenario, random) : scripts[name]?.[made.length];
-      if (call !== undefined) made.push(call);
-      return call ?? null;
+    const scenario = this.#scenario;
+    const script = scenario.scripts === null ? null : (scenario.scripts[name] ?? []).values();
+    return {
+      next: () => (script === null ? drawCall(scenario, random) : (script.next().value ?? null)),
+      onBegun: (call) => made.push(call),
     };
   }
 
@@ -269,7 +268,7 @@ class World implements FaultTargets {
       ports: {
         clock: machine.clock,
         wallClock: this.wallClock,
-        random,
+        random: random.timed("choices", this.clock),
         crypto: new SimCrypto(random.fork("crypto")),
         platform: this.provider.platformFor(machine),
         store: this.#watchedTable(new MemoryTable(this.#image)),

@@ -26,7 +26,8 @@ test("simulation: what a run wrote down of its callers makes the same run again"
   const scenario = scenarioOf(5);
   const first = runScenario(scenario);
   const again = runScenario({ ...scenario, scripts: first.scripts });
-  assert.deepEqual(again, first);
+  assert.equal(again.fingerprint, first.fingerprint);
+  assert.deepEqual(again.scripts, first.scripts);
 });
 
 test("simulation: without trouble every acknowledged object is there and no function has two instances", () => {
