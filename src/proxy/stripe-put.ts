@@ -30,8 +30,11 @@ export interface StripePutOwner {
   onFailed(code: ErrorCode, reason: string): void;
 }
 
-/** A chunk is sent this often before it counts as one that will not come. */
-const ATTEMPTS_MAX = 4;
+/**
+ * A chunk is sent this often before it counts as one that will not come. A busy machine ends a few attempts by
+ * re-dials alone, though nothing is wrong with any node.
+ */
+const ATTEMPTS_MAX = 8;
 /** A chunk of which nothing was heard for so long is tried on another node. */
 const STALL_MS = 8_000;
 
