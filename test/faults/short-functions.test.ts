@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CacheError } from "../../src/entry/library.ts";
+import { makeBytes } from "../e2e/support/bytes.ts";
 import { startPool, type TestPool, until } from "../support/pool.ts";
-import { makeBytes } from "./support/bytes.ts";
 
 /** As many nodes as chunks: each node holds one chunk of every stripe. */
 const NODES = 6;
