@@ -48,7 +48,7 @@ function judge(patch: string): Verdict {
     symlinkSync(join(root, "node_modules"), join(scratch, "node_modules"));
     // Outside any repository, or git would look for the files in that one.
     const env = { ...process.env, GIT_CEILING_DIRECTORIES: tmpdir() };
-    run("git", ["apply", patch], scratch, env, [0]);
+    run("git", ["apply", "-C1", patch], scratch, env, [0]);
     const jobs = String(availableParallelism());
     const options = ["--seeds", String(SEEDS_MAX), "--jobs", jobs, "--stop-at-first", "--json"];
     const sim = [join(scratch, "src/entry/sim.ts"), ...options];
