@@ -56,7 +56,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
   #session: Session | null = null;
   #pause: Timer | null = null;
   #waitingSince = 0;
-  /** Why it is waiting, when that is not a lost connection. */
+  /** Why it is waiting, or asking once more, when that is not a lost connection. */
   #refusal: string | null = null;
   #deadlineAt = 0;
   #timer: Timer | null = null;
@@ -148,6 +148,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
       );
     }
     if (message.kind === "wrongEpoch") return this.#onWrongProxy(message.epoch);
+    this.#refusal = null;
     this.#core.onMessage(message, body);
   }
 
@@ -158,6 +159,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
   onLost(reason: string): void {
     const exchange = this.#exchange;
     this.#phase = "waiting";
+    this.#refusal = null;
     const error = this.#core.onLost(reason);
     if (error !== null) return this.abandon(error);
     if (this.#beginnings >= BEGINNINGS_MAX) {
@@ -182,7 +184,6 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
     this.#phase = "waiting";
     this.#waitingSince = since;
     this.#exchange = null;
-    this.#refusal = null;
     const session = this.#context.sessions.to(this.#options.target);
     this.#session = session;
     const withdraw = session.begin(this, since);
@@ -223,7 +224,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
       return;
     }
     const { name, deadlineMs } = this.#options;
-    if (this.#phase === "waiting") {
+    if (this.#phase === "waiting" || this.#refusal !== null) {
       const why = this.#refusal ?? this.#session?.lastFailure ?? "not dialled yet";
       return this.abandon(
         new CacheError(

@@ -2,17 +2,23 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { createCache, type ProxyCache } from "../../../src/client/cache.ts";
 import type { CacheOptions } from "../../../src/client/cache-options.ts";
+import { CacheError } from "../../../src/core/errors.ts";
 import type { Membership } from "../../../src/core/membership.ts";
 import { buildRing } from "../../../src/core/ring.ts";
 import { NodeCrypto } from "../../../src/host/node-crypto.ts";
 import { SystemClock } from "../../../src/host/system-clock.ts";
 import type { Dialer } from "../../../src/wire/connection.ts";
+import { VirtualClock } from "../proxy/virtual-clock.ts";
 import { FakeProxy } from "./fake-proxy.ts";
 import { body, isEqual, seededRandom } from "./world.ts";
 
 const KEYS = Array.from({ length: 40 }, (_, at) => `key-${String(at).padStart(2, "0")}`);
+
+/** More than a dial, a greeting and an answer take. */
+const TURNS_TO_REST = 12;
 
 function document(epoch: number, ids: readonly string[]): Membership {
   const members = ids.map((id) => ({ id, address: `${id}:1`, weight: 1 }));
@@ -33,7 +39,7 @@ function worldOf(ids: readonly string[], options: Partial<CacheOptions> = {}) {
   const dialer: Dialer = {
     dial: (address, deadlineMs, opened) => {
       const proxy = proxies.get(address);
-      if (proxy === undefined) setImmediate(() => opened(null, "connection refused"));
+      if (proxy === undefined) globalThis.setImmediate(() => opened(null, "connection refused"));
       else proxy.dial(address, deadlineMs, opened);
     },
   };
@@ -170,11 +176,28 @@ test("ring: without anybody that answers the client says so in time", async () =
 });
 
 test("ring: a proxy that never comes to the client's document ends in the caller's deadline", async () => {
-  const { cache, of } = worldOf(["a", "b"], { membership: document(2, ["b", "a", "c"]) });
+  const clock = new VirtualClock();
+  const membership = document(2, ["b", "a", "c"]);
+  const { cache, of } = worldOf(["a", "b"], { membership, clock });
   of("a").ring = { membership: document(1, ["b"]), id: "a" };
   of("b").ring = { membership: document(1, ["a"]), id: "b" };
   const ring = buildRing(document(2, ["a", "b", "c"]));
   const key = KEYS.find((each) => ring.ownerOf(each).id === "a") ?? "";
-  await assert.rejects(cache.get(key, { deadlineMs: 200 }), { code: "ICACHE_UNREACHABLE" });
-  await cache.close();
+  let error: unknown = null;
+  const read = cache.get(key, { deadlineMs: 151 }).catch((thrown: unknown) => {
+    error = thrown;
+  });
+  // The proxies answer by turns of the event loop; time passes only when they have come to rest.
+  for (let passedMs = 0; passedMs < 149; passedMs++) {
+    for (let turn = 0; turn < TURNS_TO_REST; turn++) await setImmediate();
+    assert.equal(error, null, `after ${passedMs} ms`);
+    clock.advance(1);
+  }
+  assert.equal(of("a").count("get"), 3, "at once, and every 50 ms");
+  clock.advance(2); // It is asking for the fourth time when the deadline strikes.
+  await read;
+  assert.ok(error instanceof CacheError && error.code === "ICACHE_UNREACHABLE", String(error));
+  const closed = cache.close();
+  clock.advance(1);
+  await closed;
 });
