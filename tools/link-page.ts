@@ -96,7 +96,7 @@ const HEAD = `# The link: what the proxy believes of a node
 
 The tables are generated from \`src/proxy/link-table.ts\` by \`node tools/node tools/link-page.ts\`; change it there. The states are described in \`src/proxy/link-state.ts\`, the messages in [operations.md](operations.md), the link's other end in [function.md](function.md).
 
-**The life of the Invoke call decides what is believed; a ping never does.** An event that names an invocation of which the state does not speak changes nothing: it is dropped before the table. Three outcomes matter of a call: it *returned* or *crashed* (the provider says so), it was *not started* (the provider says so), or its fate is *unknown* (everything else). After *unknown* there is no new invocation before the one in doubt has certainly ended: another might start a second instance of a living one.
+**The life of the Invoke call decides what is believed; a ping never does.** An event that names an invocation of which the state does not speak changes nothing: it is dropped before the table. Three outcomes matter of a call: it *returned* or *crashed* (the provider says so), it was *not started* (the provider says so), or its fate is *unknown* (everything else). After *unknown* there is no new invocation before the one in doubt has certainly ended: another might start a second instance of a living one. It has ended 65 s after its Invoke (\`INVOCATION_LIFE_MS\`: the function's time-out and a margin), however late its fate became unknown.
 
 *Lost* needs proof: the crash of the very instance, or a primary that did not answer while ${"`SEARCH_TRIES_MAX`"} further invocations were answered by others (up to ${"`SEARCH_TRIES_MAX_KNOWN`"} while the provider started none of these others afresh: then several idle, and the primary may be one of them), and all the strangers met were held awake together, so that none of them can have answered twice. A search that ends otherwise proves nothing: a stranger serves for that invocation without becoming the primary, and the next wake looks for the same one again ([decision 0010](../decisions/0010-a-stranger-may-serve-without-being-adopted.md)).
 
@@ -158,6 +158,7 @@ function allFacts(): LinkFacts[] {
             primary: of,
             isPrimaryWorthFinding,
             primaryAtWork: null,
+            begunAt: () => NOW,
             chunksOf: () => 0,
             isWanted,
             side,

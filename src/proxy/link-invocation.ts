@@ -35,6 +35,11 @@ export class Invocations {
     return this.#all.get(id);
   }
 
+  /** When it was begun; `now` of one that is not known, which then counts as the youngest there can be. */
+  begunAt(id: InvocationId, now: number): number {
+    return this.#all.get(id)?.begunAt ?? now;
+  }
+
   begin(id: InvocationId, purpose: Purpose, begunAt: number): void {
     this.#all.set(id, {
       begunAt,

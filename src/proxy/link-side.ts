@@ -3,11 +3,10 @@
 // the link's table takes it over when the primary crashes beside it.
 
 import type { InstanceId, InvocationId } from "../core/ids.ts";
-import { DETACHED_MARGIN_MS, FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import type { Clock, InvokeOutcome } from "../core/ports.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
 import type { Invocations } from "./link-invocation.ts";
-import { LEAVE_MARGIN_MS, type SideFact } from "./link-state.ts";
+import { INVOCATION_LIFE_MS, LEAVE_MARGIN_MS, type SideFact } from "./link-state.ts";
 
 /** Why a guest's side invocation is over for it. */
 export type SideEnd = InvokeOutcome["kind"] | "leaving" | "disconnected" | "takenOver";
@@ -99,7 +98,7 @@ export class LinkSide {
     const fact = this.#fact;
     if (fact === null) return null;
     const { invocation } = fact;
-    const until = this.#clock.now() + FUNCTION_TIMEOUT_MS + DETACHED_MARGIN_MS;
+    const until = this.#invocations.begunAt(invocation, this.#clock.now()) + INVOCATION_LIFE_MS;
     this.#fact = kind === "unknown" ? { stage: "unknown", invocation, until } : null;
     this.#tellEnd(kind);
     const isLost = kind === "crashed" && (fact.stage === "greeted" || fact.stage === "leaving");

@@ -5,6 +5,7 @@
 // is one whose outcome has not come.
 
 import type { InstanceId, InvocationId } from "../core/ids.ts";
+import { DETACHED_MARGIN_MS, FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 
 /** Whether the outcome of the Invoke call is still to come, or will never be known. */
 export type CallFate = "open" | "unknown";
@@ -125,6 +126,8 @@ export interface LinkFacts {
   readonly isPrimaryWorthFinding: boolean;
   /** What the primary still serves although the state speaks of it no more: it lost its connection while it was held. */
   readonly primaryAtWork: InvocationId | null;
+  /** When an invocation that is or may be under way was begun. */
+  begunAt(invocation: InvocationId): number;
   /** How many chunks that somebody may read an instance holds. */
   chunksOf(instance: InstanceId): number;
   /** True while exchanges wait. */
@@ -143,6 +146,8 @@ export interface LinkStep {
   readonly effects: readonly LinkEffect[];
 }
 
+/** After its beginning nobody runs an invocation any more, whatever became of it. */
+export const INVOCATION_LIFE_MS = FUNCTION_TIMEOUT_MS + DETACHED_MARGIN_MS;
 /** After this many wakes in a row without an answer the waiting exchanges are given up. */
 export const WAKE_ATTEMPTS_MAX = 4;
 /** How many further invocations look for a primary that did not answer … */

@@ -2,7 +2,6 @@
 // does not compile. docs/protocol/link.md is generated from its keys.
 
 import type { InstanceId, InvocationId } from "../core/ids.ts";
-import { DETACHED_MARGIN_MS, FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import type {
   HeldInstance,
   LinkEffect,
@@ -14,6 +13,7 @@ import type {
 import {
   BACKOFF_MS_MAX,
   BACKOFF_MS_MIN,
+  INVOCATION_LIFE_MS,
   LEAVE_MARGIN_MS,
   SEARCH_HOLD_MS,
   SEARCH_TRIES_MAX,
@@ -62,15 +62,16 @@ function backOff(facts: LinkFacts, attempts: number, retryAfterMs: number | null
   );
 }
 
+/** When the invocation has certainly ended: the provider's time-out counts from its beginning, whenever we lost sight of it. */
+const endOf = (invocation: InvocationId, facts: LinkFacts): number =>
+  facts.begunAt(invocation) + INVOCATION_LIFE_MS;
+
 function detach(
   facts: LinkFacts,
   invocation: InvocationId,
   ...effects: readonly LinkEffect[]
 ): LinkStep {
-  return go(
-    { kind: "detached", invocation, until: facts.now + FUNCTION_TIMEOUT_MS + DETACHED_MARGIN_MS },
-    ...effects,
-  );
+  return go({ kind: "detached", invocation, until: endOf(invocation, facts) }, ...effects);
 }
 
 /** A call of unknown fate never reports its end, and a dead instance may leave a connection that says nothing: time must. */
@@ -78,7 +79,7 @@ function awakeAs(
   { invocation, instance, call }: Omit<HeldInstance, "isFresh">,
   facts: LinkFacts,
 ): LinkState {
-  const endsBy = call === "open" ? null : facts.now + FUNCTION_TIMEOUT_MS + DETACHED_MARGIN_MS;
+  const endsBy = call === "open" ? null : endOf(invocation, facts);
   return { kind: "awake", invocation, instance, call, endsBy };
 }
 

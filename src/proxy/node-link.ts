@@ -297,16 +297,18 @@ export class NodeLink {
   #facts(): LinkFacts {
     const { clock, random } = this.#context;
     const context = this.#context;
+    const now = clock.now();
     let drawn: InvocationId | null = null;
     const chunksOf = (instance: InstanceId): number => context.chunksOf(this.node, instance);
     // A primary that holds nothing any more leaves its place to whoever holds most: that one is worth finding.
     const isRich = this.#primary !== null && chunksOf(this.#primary) > 0;
     if (!isRich) this.#primary = context.richestOf(this.node) ?? this.#primary;
     return {
-      now: clock.now(),
+      now,
       primary: this.#primary,
       isPrimaryWorthFinding: this.#primary !== null && chunksOf(this.#primary) > 0,
       primaryAtWork: this.#invocations.unheardOf(this.#primary, this.#isSpokenOf),
+      begunAt: (invocation) => this.#invocations.begunAt(invocation, now),
       chunksOf,
       isWanted: this.#exchanges.hasWaiting,
       side: this.#side.fact,

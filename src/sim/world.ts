@@ -41,7 +41,7 @@ const CLIENT_ADDRESS = "proxy:6370";
 const FUNCTION_ADDRESS = "proxy:6371";
 /** 2026-01-01: any day does. */
 const DAY_ONE_MS = 1_767_225_600_000;
-/** An Invoke whose answer is lost is given up after 65 s, and then its link stays detached for as long. All else ends sooner. */
+/** An Invoke whose answer is lost is given up after 65 s, and what waited for that may meet another one. All else ends sooner. */
 const CALM_MS = 140_000;
 /** Longer than two warm-up intervals, so that every node with data has been spoken to since the last change. */
 const REST_MS = 130_000;

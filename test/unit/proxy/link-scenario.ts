@@ -32,6 +32,8 @@ export function play(scenario: Scenario): {
   let state: LinkState = { kind: "asleep" };
   let nextInvocation = 1;
   let now = 0;
+  /** When each was invoked; those of a backup at the beginning. */
+  const begun = new Map<InvocationId, number>();
   let facts: Facts = {
     primary: null,
     worth: false,
@@ -53,6 +55,7 @@ export function play(scenario: Scenario): {
         primary: facts.primary,
         isPrimaryWorthFinding: facts.worth,
         primaryAtWork: facts.atwork,
+        begunAt: (invocation) => begun.get(invocation) ?? 0,
         chunksOf: (instance) => (instance === facts.rich ? 1 : 0),
         isWanted: facts.wanted,
         side: facts.side,
@@ -60,7 +63,10 @@ export function play(scenario: Scenario): {
         jitter: 1,
       });
       state = step.state;
-      if (step.effects.some(({ kind }) => kind === "invoke")) nextInvocation++;
+      if (step.effects.some(({ kind }) => kind === "invoke")) {
+        begun.set(drawn, now);
+        nextInvocation++;
+      }
       const effects = step.effects.map(tell).join(", ");
       expected.push(`${event} -> ${outcome}`);
       actual.push(`${event} -> ${state.kind}${effects === "" ? "" : `: ${effects}`}`);

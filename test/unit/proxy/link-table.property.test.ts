@@ -38,7 +38,7 @@ test("link: invokes only when no call is open but those of strangers, and none o
   let lost = 0;
   let detached = 0;
   fc.assert(
-    fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+    fc.property(fc.array(action, { maxLength: 60, size: "max" }), (actions) => {
       let state: LinkState = { kind: "asleep" };
       let primary: string | null = "P";
       let now = 0;
@@ -47,6 +47,7 @@ test("link: invokes only when no call is open but those of strangers, and none o
       const open = new Map<InvocationId, string | null>();
       /** Of unknown fate and nobody spoke: until when it may run. */
       const doubtful = new Map<InvocationId, number>();
+      const begunAt = new Map<InvocationId, number>();
       /** Who has spoken and is not known to have stopped, by call. */
       const speaking = new Map<InvocationId, string>();
       for (const { kind, which, who, isWanted, isWorthFinding, waitMs } of actions) {
@@ -69,7 +70,8 @@ test("link: invokes only when no call is open but those of strangers, and none o
           now,
           primary: primary === null ? null : instanceId(primary),
           isPrimaryWorthFinding: isWorthFinding,
-          primaryAtWork: null,
+          primaryAtWork: atWork(open, primary, state),
+          begunAt: (id: InvocationId) => begunAt.get(id) ?? now,
           chunksOf: () => 0,
           isWanted,
           side: null,
@@ -82,7 +84,7 @@ test("link: invokes only when no call is open but those of strangers, and none o
           const silent = open.get(invocation) === null;
           open.delete(invocation);
           if (kind === "unknown" && silent && concerns(before, invocation))
-            doubtful.set(invocation, now + 65_000);
+            doubtful.set(invocation, (begunAt.get(invocation) ?? now) + 65_000);
         }
         state = step.state;
         if (kind === "hello") speaking.set(invocation, instance);
@@ -103,6 +105,7 @@ test("link: invokes only when no call is open but those of strangers, and none o
               assert.ok(now >= until, "a call of unknown fate is in doubt");
             drawn++;
             open.set(effect.invocation, null);
+            begunAt.set(effect.invocation, now);
           } else if (effect.kind === "lost") {
             lost++;
             const strangers = new Set([...speaking.values()].filter((of) => of !== primary));
@@ -132,6 +135,16 @@ test("link: invokes only when no call is open but those of strangers, and none o
   );
   assert.ok(lost > 0 && detached > 0, "the runs reached what they are about");
 });
+
+/** As the link's shell says it: what the primary spoke for, its outcome still to come, and no state speaks of. */
+function atWork(
+  open: ReadonlyMap<InvocationId, string | null>,
+  primary: string | null,
+  state: LinkState,
+): InvocationId | null {
+  for (const [id, of] of open) if (of !== null && of === primary && !concerns(state, id)) return id;
+  return null;
+}
 
 function eventOf(
   kind: string,
