@@ -49,6 +49,8 @@ export class Session implements ExchangeCarrier {
   readonly #exchanges = new Map<number, Exchange>();
   readonly #waiting = new Map<ExchangeOwner, number>();
   readonly #pings = new Map<number, () => void>();
+  /** Ended exchanges whose memory the transport still holds. */
+  readonly #draining = new Map<Exchange, Timer>();
   #phase: Phase = "idle";
   #connection: Connection | null = null;
   #welcome: Welcome | null = null;
@@ -129,6 +131,7 @@ export class Session implements ExchangeCarrier {
     this.#phase = "closed";
     this.#pause?.cancel();
     this.#watch?.cancel();
+    this.#stopDraining(); // From here on the transport itself sees to it that the connection ends.
     const error = new CacheError("ICACHE_CLOSED", "the client was closed");
     for (const owner of this.#waiting.keys()) this.#refuse(owner, error);
     if (connection === null) return closed();
@@ -162,17 +165,25 @@ export class Session implements ExchangeCarrier {
   }
 
   onDraining(exchange: Exchange): void {
-    const connection = this.#connection;
-    this.#options.clock.setTimer(DRAIN_MS_MAX, () => {
-      const isStuck =
-        this.#exchanges.get(exchange.channel) === exchange && this.#connection === connection;
-      if (isStuck) this.fault("a transfer could not be ended");
+    const isHere = this.#exchanges.get(exchange.channel) === exchange;
+    if (!isHere || this.#connection === null || this.#phase === "closed") return;
+    const timer = this.#options.clock.setTimer(DRAIN_MS_MAX, () => {
+      this.#draining.delete(exchange);
+      this.fault("a transfer could not be ended");
     });
+    this.#draining.set(exchange, timer);
   }
 
   onDrained(exchange: Exchange): void {
+    this.#draining.get(exchange)?.cancel();
+    this.#draining.delete(exchange);
     if (this.#exchanges.get(exchange.channel) === exchange)
       this.#exchanges.delete(exchange.channel);
+  }
+
+  #stopDraining(): void {
+    for (const timer of this.#draining.values()) timer.cancel();
+    this.#draining.clear();
   }
 
   #open(owner: ExchangeOwner): void {
@@ -310,6 +321,7 @@ export class Session implements ExchangeCarrier {
     const why = this.#phase === "closing" ? this.#lastFailure : reason;
     this.#connection = null;
     this.#watch?.cancel();
+    this.#stopDraining();
     this.#exchanges.clear();
     this.#pings.clear();
     if (this.#phase === "closed") {

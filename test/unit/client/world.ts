@@ -88,6 +88,11 @@ export class HandClock implements Clock {
     setImmediate(act);
   }
 
+  /** Timers that are set: in a process each would keep it alive. */
+  get pendingCount(): number {
+    return this.#timers.size;
+  }
+
   /** Lets this much time pass, timer by timer, and what follows from each happen. */
   async pass(ms: number): Promise<void> {
     const end = this.#now + ms;
