@@ -27,6 +27,8 @@ const RETRY_MARGIN_MS = 10_000;
 /** Parity of one stripe lies in memory at once; codes with much of it are for small objects. */
 const PARITY_BYTES_MAX = 512 * 1_024 * 1_024;
 
+const NOBODY = { address: "", generation: 0, term: 0 };
+
 /** What is to be stored. */
 export interface PutRequest {
   readonly key: ObjectKey;
@@ -67,9 +69,11 @@ export class PutOperation implements Operation {
   #hasEnded = false;
   #isCommitSent = false;
   /** The first commit of any beginning. */
-  #commitSent: { readonly address: string; readonly term: number; readonly at: number } | null =
+  #commitSent: (Pick<Welcome, "address" | "generation" | "term"> & { readonly at: number }) | null =
     null;
   #isWorkDue = false;
+  /** Something of a source that cannot be read again was taken. */
+  #isStreamRead = false;
 
   constructor(
     host: OperationHost<PutOutcome>,
@@ -90,7 +94,7 @@ export class PutOperation implements Operation {
   begin(exchange: Exchange, welcome: Welcome, remainingMs: number): void {
     if (!this.#isRetrySafe(welcome)) {
       const text =
-        "the connection was lost during the commit, and the proxy that knew its outcome is gone";
+        "the connection was lost during the commit, and who answers now cannot know its outcome";
       this.#host.failed(new CacheError("ICACHE_OUTCOME_UNKNOWN", text), true);
       return;
     }
@@ -142,16 +146,10 @@ export class PutOperation implements Operation {
 
   onLost(reason: string): unknown {
     this.#exchange = null;
-    const hadBegun = this.#identity !== null;
-    if (this.#source.isRewindable || !hadBegun) {
+    // A stream is gone once it was read, but after its commit the proxy can still be asked what became of that.
+    if (!this.#isStreamRead || this.#commitSent !== null) {
       this.#dropStripes();
       return null;
-    }
-    if (this.#isCommitSent) {
-      return new CacheError(
-        "ICACHE_OUTCOME_UNKNOWN",
-        `the connection was lost while the PUT was being committed: ${reason}`,
-      );
     }
     return new CacheError(
       "ICACHE_UNREACHABLE",
@@ -171,17 +169,27 @@ export class PutOperation implements Operation {
   }
 
   /**
-   * Only the proxy that was sent a commit knows for a while whether it took effect. Begun anew elsewhere or later, the
-   * PUT could take effect twice: once before somebody else's, and once after it.
+   * Only the proxy that was sent a commit knows for a while whether it took effect, also after a restart with its table:
+   * the outcome is durable together with the effect. Begun anew elsewhere, later, or where the table was lost, the PUT
+   * could take effect twice: once before somebody else's, and once after it.
    */
-  #isRetrySafe({ address, term }: Welcome): boolean {
+  #isRetrySafe({ address, generation }: Welcome): boolean {
     const sent = this.#commitSent;
     return (
       sent === null ||
       (sent.address === address &&
-        sent.term === term &&
+        sent.generation === generation &&
         this.#host.now() - sent.at < RETRY_WINDOW_MS - RETRY_MARGIN_MS)
     );
+  }
+
+  /** The proxy does not know of the commit that was sent: it has not taken effect, and after the proxy's own end it never will. */
+  #streamIsGone(): CacheError {
+    const isOver = this.#welcome?.term !== this.#commitSent?.term;
+    const text = isOver
+      ? "the connection was lost before the PUT took effect, and the stream cannot be read again"
+      : "the connection was lost while the PUT was being committed, and it had not taken effect yet";
+    return new CacheError(isOver ? "ICACHE_UNREACHABLE" : "ICACHE_OUTCOME_UNKNOWN", text);
   }
 
   #dropStripes(): void {
@@ -227,6 +235,7 @@ export class PutOperation implements Operation {
   #onOpened(message: MessageOf<"putOpened">): void {
     if (this.#identity !== null || this.#code === null)
       return this.#host.broken("putOpened out of place");
+    if (this.#isStreamRead) return this.#host.failed(this.#streamIsGone());
     const { version, generation } = message;
     this.#identity = { keyHash: keyHash(keyBytes(this.#request.key)), version, generation };
     this.#work();
@@ -287,6 +296,7 @@ export class PutOperation implements Operation {
         this.#identity === null
       )
         return;
+      this.#isStreamRead ||= !this.#source.isRewindable;
       if (bytes === "end") {
         this.#hasEnded = true;
         return;
@@ -321,8 +331,8 @@ export class PutOperation implements Operation {
     if (!this.#hasEnded || this.#isCommitSent || layout === null) return;
     for (const stripe of this.#stripes.values()) if (!stripe.isQueued) return;
     this.#isCommitSent = true;
-    const { address, term } = this.#welcome ?? { address: "", term: 0 };
-    this.#commitSent ??= { address, term, at: this.#host.now() };
+    const { address, generation, term } = this.#welcome ?? NOBODY;
+    this.#commitSent ??= { address, generation, term, at: this.#host.now() };
     const { stripeCount, stripeBytes, lastStripeBytes, bytes } = layout;
     this.#exchange?.send({ kind: "putCommit", stripeCount, stripeBytes, lastStripeBytes, bytes });
   }

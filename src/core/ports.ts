@@ -114,7 +114,29 @@ export type TableChange =
   | { readonly kind: "remove"; readonly key: string }
   /** Versions below this may have been handed out: a restart begins here. */
   | { readonly kind: "reserveVersions"; readonly below: number }
-  | { readonly kind: "ring"; readonly mark: RingMark };
+  | { readonly kind: "ring"; readonly mark: RingMark }
+  /** What a client's change came to, recorded together with its effect: a retry after a restart is answered by it. */
+  | { readonly kind: "outcome"; readonly outcome: StoredOutcome }
+  | { readonly kind: "replica"; readonly replica: StoredReplica };
+
+/** A change that took effect, by the name its client gave it. A store keeps the last RETRY_OUTCOMES_MAX of them. */
+export interface StoredOutcome {
+  /** Hex, 32 characters. */
+  readonly clientId: string;
+  readonly sequence: number;
+  readonly change: "put" | "remove" | "clear";
+  /** The version stored, 1 for what existed and was removed, or how many were cleared. */
+  readonly value: number;
+}
+
+/** Which instance of a node holds copies, as far as is known after its last backup. */
+export interface StoredReplica {
+  readonly node: number;
+  /** Hex, 32 characters; empty: none any more. */
+  readonly instance: string;
+  /** It was offered all the node's chunks of lower versions. What it has of them it says itself when it is next awake. */
+  readonly below: number;
+}
 
 /** By which membership document the table was served last. */
 export interface RingMark {
@@ -136,6 +158,9 @@ export interface LoadedTable {
   /** Absent: never by a ring. */
   readonly ring?: RingMark;
   readonly objects: readonly StoredObject[];
+  /** The oldest first. */
+  readonly outcomes: readonly StoredOutcome[];
+  readonly replicas: readonly StoredReplica[];
 }
 
 /** Keeps the object table across restarts of the proxy. One process has it open at a time. */

@@ -6,10 +6,13 @@ import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { assert } from "../core/assert.ts";
+import { RETRY_OUTCOMES_MAX } from "../core/limits.ts";
 import type {
   LoadedTable,
   RingMark,
   StoredObject,
+  StoredOutcome,
+  StoredReplica,
   TableChange,
   TableStore,
 } from "../core/ports.ts";
@@ -39,6 +42,13 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS ring (
     id INTEGER PRIMARY KEY CHECK (id = 1), epoch INTEGER NOT NULL, is_settled INTEGER NOT NULL
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS outcomes (
+    slot INTEGER PRIMARY KEY, number INTEGER NOT NULL,
+    client TEXT NOT NULL, sequence INTEGER NOT NULL, change TEXT NOT NULL, value INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS replicas (
+    node INTEGER PRIMARY KEY, instance TEXT NOT NULL, below INTEGER NOT NULL
+  ) STRICT;
   PRAGMA user_version = ${SCHEMA_VERSION};
   COMMIT;
 `;
@@ -63,6 +73,9 @@ interface Statements {
   readonly remove: StatementSync;
   readonly reserve: StatementSync;
   readonly ring: StatementSync;
+  readonly outcome: StatementSync;
+  readonly replica: StatementSync;
+  readonly noReplica: StatementSync;
 }
 
 /** The table in a directory. The constructor locks it; every method may throw StateError. */
@@ -74,6 +87,8 @@ export class SqliteTableStore implements TableStore {
   readonly #lock: StateLock;
   #database: DatabaseSync | null = null;
   #statements: Statements | null = null;
+  /** Outcomes are numbered, and each takes the slot of the one RETRY_OUTCOMES_MAX before it. */
+  #nextOutcome = 0;
 
   constructor(directory: string, options: SqliteTableStoreOptions = {}) {
     this.#directory = directory;
@@ -96,7 +111,8 @@ export class SqliteTableStore implements TableStore {
     const { database, statements } = this.#opened();
     try {
       database.exec("BEGIN");
-      for (const change of changes) apply(statements, change);
+      for (const change of changes)
+        apply(statements, change, change.kind === "outcome" ? this.#nextOutcome++ : 0);
       database.exec("COMMIT");
     } catch (error) {
       try {
@@ -175,7 +191,10 @@ export class SqliteTableStore implements TableStore {
     const nextVersion = Math.max(reign.next_version, next);
     this.#database?.exec(SCHEMA); // Earlier releases knew no rings.
     this.#record({ generation, term, nextVersion });
-    return { generation, term, nextVersion, doubt: null, ...readRing(this.#database), objects };
+    const { outcomes, next: nextOutcome } = readOutcomes(this.#database);
+    this.#nextOutcome = nextOutcome;
+    const kept = { objects, outcomes, replicas: readReplicas(this.#database) };
+    return { generation, term, nextVersion, doubt: null, ...readRing(this.#database), ...kept };
   }
 
   /** A new generation, with a term above any that functions may have seen even where the last one is not known. */
@@ -184,7 +203,10 @@ export class SqliteTableStore implements TableStore {
     const term = this.#termAfter(last?.term ?? 0);
     this.#database?.exec(SCHEMA);
     this.#record({ generation, term, nextVersion: 1 });
-    return { generation, term, nextVersion: 1, doubt, objects: [] };
+    return {
+      ...{ generation, term, nextVersion: 1, doubt },
+      ...{ objects: [], outcomes: [], replicas: [] },
+    };
   }
 
   #termAfter(last: number): number {
@@ -211,6 +233,9 @@ export class SqliteTableStore implements TableStore {
       remove: database.prepare("DELETE FROM objects WHERE key = ?"),
       reserve: database.prepare("UPDATE reign SET next_version = max(next_version, ?)"),
       ring: database.prepare("INSERT OR REPLACE INTO ring VALUES (1, ?, ?)"),
+      outcome: database.prepare("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?)"),
+      replica: database.prepare("INSERT OR REPLACE INTO replicas VALUES (?, ?, ?)"),
+      noReplica: database.prepare("DELETE FROM replicas WHERE node = ?"),
     };
   }
 }
@@ -218,7 +243,8 @@ export class SqliteTableStore implements TableStore {
 const utf8 = new TextEncoder();
 const text = new TextDecoder();
 
-function apply({ put, remove, reserve, ring }: Statements, change: TableChange): void {
+function apply(statements: Statements, change: TableChange, outcomeNumber: number): void {
+  const { put, remove, reserve, ring } = statements;
   switch (change.kind) {
     case "put": {
       const { object } = change;
@@ -247,6 +273,18 @@ function apply({ put, remove, reserve, ring }: Statements, change: TableChange):
     case "ring":
       ring.run(change.mark.epoch, change.mark.isSettled ? 1 : 0);
       break;
+    case "outcome": {
+      const { clientId, sequence, change: what, value } = change.outcome;
+      const slot = outcomeNumber % RETRY_OUTCOMES_MAX;
+      statements.outcome.run(slot, outcomeNumber, clientId, sequence, what, value);
+      break;
+    }
+    case "replica": {
+      const { node, instance, below } = change.replica;
+      if (instance === "") statements.noReplica.run(node);
+      else statements.replica.run(node, instance, below);
+      break;
+    }
   }
 }
 
@@ -280,6 +318,31 @@ function readRing(database: DatabaseSync | null): { readonly ring?: RingMark } {
   const row = database?.prepare("SELECT epoch, is_settled FROM ring").get();
   if (row === undefined) return {};
   return { ring: { epoch: Number(row["epoch"]), isSettled: row["is_settled"] === 1 } };
+}
+
+function readOutcomes(database: DatabaseSync | null): {
+  readonly outcomes: readonly StoredOutcome[];
+  readonly next: number;
+} {
+  const outcomes: StoredOutcome[] = [];
+  let next = 0;
+  for (const row of database?.prepare("SELECT * FROM outcomes ORDER BY number").iterate() ?? []) {
+    // Proof of the cast: only `apply` writes this column.
+    const change = row["change"] as StoredOutcome["change"];
+    const [sequence, value] = [Number(row["sequence"]), Number(row["value"])];
+    outcomes.push({ clientId: String(row["client"]), sequence, change, value });
+    next = Number(row["number"]) + 1;
+  }
+  return { outcomes, next };
+}
+
+function readReplicas(database: DatabaseSync | null): readonly StoredReplica[] {
+  const rows = database?.prepare("SELECT * FROM replicas").all() ?? [];
+  return rows.map(({ node, instance, below }) => ({
+    node: Number(node),
+    instance: String(instance),
+    below: Number(below),
+  }));
 }
 
 function readObjects(database: DatabaseSync): StoredObject[] | null {

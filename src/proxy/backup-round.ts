@@ -123,6 +123,7 @@ export class BackupRound implements Exchange, SideGuest, CopyOwner {
     if (!isPrimary && this.#state.kind === "inviting") space.setReplica(instance);
     const { low, high } = space.digest(instance);
     const agrees = low === hello.storeDigestLow && high === hello.storeDigestHigh;
+    if (agrees) space.noteProven(instance);
     this.#step({ kind: "greeted", isPrimary, agrees });
   }
 
@@ -170,7 +171,11 @@ export class BackupRound implements Exchange, SideGuest, CopyOwner {
     const { state, effects } = stepBackup(before, event);
     this.#state = state;
     if (state.kind === "dismissing" && before.kind !== "dismissing") this.#arm(DISMISS_MS_MAX);
-    if (state.kind === "over" && before.kind !== "over") this.#timer?.cancel();
+    if (state.kind === "over" && before.kind !== "over") {
+      this.#timer?.cancel();
+      // Also after one that ended early: its copies count all the same.
+      this.#context.table.recordReplica(this.#space);
+    }
     for (const effect of effects) this.#perform(effect);
     if (state.kind === "over" && before.kind !== "over")
       this.#context.onOver(this, state.isComplete);

@@ -11,6 +11,7 @@ import { describe, GetOperation } from "./get-operation.ts";
 import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import { PutOperation } from "./put-operation.ts";
 import { RepairOperation } from "./repair-operation.ts";
+import { durableOutcome } from "./retry-window.ts";
 
 /** A connection that has not said hello by then is closed. */
 const HELLO_MS_MAX = 10_000;
@@ -187,7 +188,8 @@ export class ClientSession implements ConnectionHandler {
     const done = this.#context.outcomeOf(clientId, sequence);
     if (done?.kind === "remove")
       return this.#send(channel, { kind: "removed", existed: done.existed });
-    const existed = this.#context.table.remove(message.key as ObjectKey);
+    const removal = durableOutcome(clientId, sequence, { kind: "remove", existed: true });
+    const existed = this.#context.table.remove(message.key as ObjectKey, removal);
     this.#context.counters.removes++;
     this.#context.recordOutcome(clientId, sequence, { kind: "remove", existed });
     this.#send(channel, { kind: "removed", existed });
@@ -196,7 +198,9 @@ export class ClientSession implements ConnectionHandler {
   #clear(channel: number, message: MessageOf<"clear">, clientId: string): void {
     const done = this.#context.outcomeOf(clientId, message.sequence);
     if (done?.kind === "clear") return this.#send(channel, { kind: "cleared", count: done.count });
-    const count = this.#context.table.clear(message.prefix);
+    const count = this.#context.table.clear(message.prefix, (cleared) =>
+      durableOutcome(clientId, message.sequence, { kind: "clear", count: cleared }),
+    );
     this.#context.recordOutcome(clientId, message.sequence, { kind: "clear", count });
     this.#send(channel, { kind: "cleared", count });
   }

@@ -57,6 +57,8 @@ export class NodeSpace {
   #usedBytes = 0;
   #confirmed = 0;
   #replica: InstanceId | null = null;
+  /** What it holds is taken from the durable table, and it has not yet said so itself. */
+  #isReplicaAssumed = false;
   #changes = 0;
 
   constructor(node: NodeIndex, budgetBytes: number) {
@@ -154,7 +156,38 @@ export class NodeSpace {
     if (instance === this.#replica) return;
     for (const record of this.chunks.values()) if (record.hasCopy) this.loseCopy(record);
     this.#replica = instance;
+    this.#isReplicaAssumed = false;
     if (instance !== null) this.#storeOf(instance);
+  }
+
+  /**
+   * Known from the durable table: this instance was offered all chunks of versions below. It is taken to hold them until it
+   * speaks: what it lacks its digest will tell, and the other way round nobody would ask it once its primary is gone.
+   */
+  assumeReplica(instance: InstanceId, below: number): void {
+    this.setReplica(instance);
+    for (const record of this.chunks.values())
+      if (record.id.version < below) this.confirmCopy(record);
+    this.#isReplicaAssumed = true;
+  }
+
+  /** The replica has shown by digest or inventory that it holds what it is believed to. */
+  noteProven(instance: InstanceId): void {
+    if (instance === this.#replica) this.#isReplicaAssumed = false;
+  }
+
+  /** Whether that the replica holds its copies is only what an earlier proxy wrote down. */
+  get isReplicaAssumed(): boolean {
+    return this.#isReplicaAssumed;
+  }
+
+  /** What a restart is to know of the replica; null without one. */
+  get replicaMark(): { readonly instance: InstanceId; readonly below: number } | null {
+    if (this.#replica === null || this.copies === 0) return null;
+    let below = 0;
+    for (const { id, hasCopy } of this.chunks.values())
+      if (hasCopy && id.version >= below) below = id.version + 1;
+    return { instance: this.#replica, below };
   }
 
   /** The replica has verified and stored a copy of a chunk that another instance confirmed. */

@@ -4,8 +4,15 @@
 import { chunkCount } from "../core/code.ts";
 import type { EvictionPolicy } from "../core/eviction.ts";
 import type { InstanceId, NodeIndex, ObjectKey, Version } from "../core/ids.ts";
-import { version } from "../core/ids.ts";
-import type { RingMark, StoredObject, TableStore, WallClock } from "../core/ports.ts";
+import { instanceId, version } from "../core/ids.ts";
+import type {
+  RingMark,
+  StoredObject,
+  StoredReplica,
+  TableChange,
+  TableStore,
+  WallClock,
+} from "../core/ports.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { ProxyCounters } from "./counters.ts";
 import type { NodeSpace } from "./node-space.ts";
@@ -41,6 +48,8 @@ export interface ObjectTableContext {
 export class ObjectTable {
   readonly #context: ObjectTableContext;
   readonly #objects = new Map<ObjectKey, ObjectVersion>();
+  /** As the durable table has them. */
+  readonly #replicas = new Map<NodeIndex, Omit<StoredReplica, "node">>();
   #nextVersion: number;
   #reservedBelow: number;
   #bytes = 0;
@@ -87,6 +96,21 @@ export class ObjectTable {
     });
   }
 
+  /** A replica of an earlier term; after the objects. */
+  restoreReplica({ node, instance: name, below }: StoredReplica): void {
+    const space = this.#context.spaces[node];
+    if (space === undefined) return;
+    const instance = instanceId(name);
+    this.#replicas.set(space.node, { instance, below });
+    space.assumeReplica(instance, below);
+  }
+
+  /** Records which instance holds copies of the node's chunks, if that is not what is recorded already. */
+  recordReplica(space: NodeSpace): void {
+    const change = this.#replicaChange(space);
+    if (change.length > 0) this.#context.store.commit(change);
+  }
+
   /** The current, unexpired version; looking is using. */
   lookup(key: ObjectKey): Lookup {
     const object = this.#objects.get(key);
@@ -110,9 +134,9 @@ export class ObjectTable {
     for (const object of this.#objects.values()) yield toStored(object);
   }
 
-  /** Makes a version current, durably, in one step. What it supersedes is gone for all later readers. */
-  commit(object: ObjectVersion): void {
-    this.#context.store.commit([{ kind: "put", object: toStored(object) }]);
+  /** Makes a version current, durably, in one step with `also`. What it supersedes is gone for all later readers. */
+  commit(object: ObjectVersion, also: TableChange | null = null): void {
+    this.#context.store.commit([{ kind: "put", object: toStored(object) }, ...listed(also)]);
     const before = this.#objects.get(object.key);
     if (before !== undefined) this.#retire(before);
     this.#insert(object);
@@ -126,27 +150,26 @@ export class ObjectTable {
     if (object.isCurrent) this.#context.store.commit([{ kind: "put", object: toStored(object) }]);
   }
 
-  /** Deletes the key, durably; false when there was nothing to read. */
-  remove(key: ObjectKey): boolean {
+  /** Deletes the key, durably; false when there was nothing to read. `also` is recorded with it when there was. */
+  remove(key: ObjectKey, also: TableChange | null = null): boolean {
     const object = this.#objects.get(key);
     if (object === undefined) return false;
     const existed = !this.#isExpired(object);
-    this.forget(object);
+    this.#end(object, existed ? also : null);
     return existed;
   }
 
   /** Ends this version: lost, evicted or expired. A newer one of the key is not touched. */
   forget(object: ObjectVersion): void {
-    if (!object.isCurrent) return;
-    this.#context.store.commit([{ kind: "remove", key: object.key }]);
-    this.#retire(object);
+    if (object.isCurrent) this.#end(object, null);
   }
 
-  /** Forgets all whose key begins with the prefix; how many. */
-  clear(prefix: string): number {
+  /** Forgets all whose key begins with the prefix; how many. What `also` says of their number is recorded with it. */
+  clear(prefix: string, also: (count: number) => TableChange | null = () => null): number {
     const doomed = [...this.#objects.values()].filter((object) => object.key.startsWith(prefix));
     if (doomed.length === 0) return 0;
-    this.#context.store.commit(doomed.map(({ key }) => ({ kind: "remove", key })));
+    const removes = doomed.map(({ key }) => ({ kind: "remove", key }) as const);
+    this.#context.store.commit([...removes, ...listed(also(doomed.length))]);
     for (const object of doomed) this.#retire(object);
     return doomed.length;
   }
@@ -215,10 +238,11 @@ export class ObjectTable {
       this.forgetIfLost(record.object, record.id.stripe);
     }
     space.forget(instance);
-    if (!hasFailedOver) return;
-    space.setReplica(null); // It is what the table counts on now; the next backup finds another.
-    this.#context.counters.failovers++;
-    this.#recordMoves(moved);
+    if (hasFailedOver) {
+      space.setReplica(null); // It is what the table counts on now; the next backup finds another.
+      this.#context.counters.failovers++;
+    }
+    this.#recordMoves(moved, space);
   }
 
   /** Forgets the version when fewer than d chunks of the stripe are stored anywhere. */
@@ -265,12 +289,27 @@ export class ObjectTable {
   }
 
   /** The replica is the primary now: durable, for a restart looks for the instances that are written down. */
-  #recordMoves(moved: ReadonlySet<ObjectVersion>): void {
+  #recordMoves(moved: ReadonlySet<ObjectVersion>, space: NodeSpace): void {
     const current = [...moved].filter(({ isCurrent }) => isCurrent);
-    if (current.length > 0)
-      this.#context.store.commit(
-        current.map((object) => ({ kind: "put", object: toStored(object) })),
-      );
+    const puts = current.map((object) => ({ kind: "put", object: toStored(object) }) as const);
+    const changes = [...puts, ...this.#replicaChange(space)];
+    if (changes.length > 0) this.#context.store.commit(changes);
+  }
+
+  /** What of the node's replica is to be recorded; nothing when that is so already. */
+  #replicaChange({ node, replicaMark }: NodeSpace): readonly TableChange[] {
+    const before = this.#replicas.get(node);
+    if (before?.instance === replicaMark?.instance && before?.below === replicaMark?.below)
+      return [];
+    if (replicaMark === null) this.#replicas.delete(node);
+    else this.#replicas.set(node, replicaMark);
+    const { instance = "", below = 0 } = replicaMark ?? {};
+    return [{ kind: "replica", replica: { node, instance, below } }];
+  }
+
+  #end(object: ObjectVersion, also: TableChange | null): void {
+    this.#context.store.commit([{ kind: "remove", key: object.key }, ...listed(also)]);
+    this.#retire(object);
   }
 
   #insert(object: ObjectVersion): void {
@@ -316,3 +355,6 @@ export class ObjectTable {
     }
   }
 }
+
+const listed = (change: TableChange | null): readonly TableChange[] =>
+  change === null ? [] : [change];

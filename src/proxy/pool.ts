@@ -90,7 +90,8 @@ export class Pool {
     const { low, high } = space.digest(instance);
     const isEqual = low === hello.storeDigestLow && high === hello.storeDigestHigh;
     this.sendDrops(link);
-    if (!isEqual) this.#audit(link, space, instance);
+    if (isEqual) space.noteProven(instance);
+    else this.#audit(link, space, instance);
   }
 
   onInventory(link: NodeLink, page: MessageOf<"inventory">): void {

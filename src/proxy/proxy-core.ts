@@ -71,6 +71,7 @@ export class ProxyCore {
     const { clock } = ports;
     this.#startedAt = clock.now();
     this.#loaded = ports.store.load();
+    this.#retries.restore(this.#loaded.outcomes, this.#startedAt);
     this.#spaces = Array.from(
       { length: nodes },
       (_, node) => new NodeSpace(nodeIndex(node), options.nodeBudgetBytes),
@@ -202,11 +203,12 @@ export class ProxyCore {
     return this.#table.stored();
   }
 
-  /** The copies that replicas are believed to hold, likewise for judges. */
+  /** The copies that replicas are known to hold, likewise for judges. */
   *storedCopies(): IterableIterator<{ readonly replica: string; readonly name: string }> {
-    for (const { replica, chunks } of this.#spaces)
-      for (const [name, { hasCopy }] of chunks)
-        if (hasCopy && replica !== null) yield { replica, name };
+    for (const { replica, chunks, isReplicaAssumed } of this.#spaces)
+      if (!isReplicaAssumed)
+        for (const [name, { hasCopy }] of chunks)
+          if (hasCopy && replica !== null) yield { replica, name };
   }
 
   /** Operations that clients have under way. */

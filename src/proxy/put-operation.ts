@@ -15,6 +15,7 @@ import type { Message, MessageOf } from "../wire/messages.ts";
 import type { ChunkPlace, ObjectVersion } from "./object-version.ts";
 import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import type { PutSlot } from "./put-gate.ts";
+import { durableOutcome } from "./retry-window.ts";
 import { StripePut } from "./stripe-put.ts";
 
 /** Stripes of one PUT that may be under way: the gate weighs a PUT as one stripe, so their number must have a bound here. */
@@ -219,7 +220,9 @@ export class PutOperation implements Operation {
       pins: 0,
       isCurrent: true,
     };
-    table.commit(object);
+    const outcome = { kind: "put", outcome: "stored", version: object.version } as const;
+    const { clientId } = this.#channel;
+    table.commit(object, durableOutcome(clientId, this.#request.sequence, outcome));
     this.#done("stored", object.version);
   }
 

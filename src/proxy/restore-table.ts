@@ -34,6 +34,7 @@ export function restoreTable(
         newest.set(node, { version: object.version, instance });
     }
   }
+  for (const replica of loaded.replicas) table.restoreReplica(replica);
   if (outside.length > 0) context.store.commit(outside);
   return new Map([...newest].map(([node, { instance }]) => [node, instanceId(instance)]));
 }

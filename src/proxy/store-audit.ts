@@ -46,6 +46,7 @@ export class StoreAudit {
         table?.forgetIfLost(object, id.stripe);
       }
     }
+    space.noteProven(this.instance);
     const isReplica = space.replica === this.instance;
     return this.#listed.filter((chunk) => {
       const record = space.chunks.get(chunkName(chunk));

@@ -19,8 +19,8 @@ const OBJECTS = 40;
 const OBJECT_BYTES = 1_000_000;
 const KILLS_UNDER_LOAD = 3;
 const LOAD_MS = 2_500;
-/** What callers are told while the proxy is away; whether such a call took effect is for the history to allow. */
-const AWAY: ReadonlySet<string> = new Set(["ICACHE_UNREACHABLE", "ICACHE_OUTCOME_UNKNOWN"]);
+/** What callers are told while the proxy is away for long; what became of a change is never unknown. */
+const AWAY: ReadonlySet<string> = new Set(["ICACHE_UNREACHABLE"]);
 
 /** The same ports and state each time, so that clients and functions find the next one where the last one was. */
 function proxyArgs(lambda: string, port: number): readonly string[] {

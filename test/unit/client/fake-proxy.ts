@@ -54,6 +54,9 @@ export class FakeProxy implements Dialer {
   /** The document it works by, and its own name in it. */
   ring: { readonly membership: Membership; readonly id: string } | null = null;
   isDown = false;
+  /** What it says of its reign: a restart has a higher term, and the same generation if it kept its table. */
+  term = 1;
+  generation = 7;
   connections = 0;
   openConnections = 0;
   repairOutcome: "stored" | "obsolete" | "refused" = "stored";

@@ -95,8 +95,8 @@ export class FakeSession {
         }));
         this.#send(0, {
           kind: "welcome",
-          generation: 7,
-          term: 1,
+          generation: this.#proxy.generation,
+          term: this.#proxy.term,
           epoch: this.#proxy.epoch,
           poolNodes: 24,
           codeRules,
@@ -163,7 +163,7 @@ export class FakeSession {
       early: new Set(),
       commit: null,
     });
-    this.#send(channel, { kind: "putOpened", version, generation: 7 });
+    this.#send(channel, { kind: "putOpened", version, generation: this.#proxy.generation });
   }
 
   #onPutChunk(channel: number, message: MessageOf<"putChunk">): void {

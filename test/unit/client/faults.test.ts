@@ -71,6 +71,53 @@ test("put: of a stream whose connection was lost, the outcome is unknown after t
   assert.equal(cache.counters.pooledBytes, 0);
 });
 
+test("put: whose proxy restarted during the commit gets its true outcome, and takes effect once", async () => {
+  const { cache, proxy } = world();
+  const sent = body(MIB);
+  let cuts = 0;
+  for (const source of [() => sent, () => pieces(sent, 50_000)]) {
+    // It took effect, and the answer was lost with the proxy.
+    cuts = 0;
+    proxy.mischief.cutAt = (message) => {
+      if (message.kind !== "putDone" || ++cuts > 1) return false;
+      proxy.term += 1;
+      return true;
+    };
+    const put = await cache.put("k", source());
+    assert.equal(put.kind === "stored" && put.version, proxy.objects.get("k")?.described.version);
+    assert.equal(cuts, 1, "the retry is answered without a second commit");
+  }
+  const commits = proxy.count("putCommit");
+  assert.equal(commits, 2);
+  // It did not take effect: a buffer is sent again, of a stream the caller is told.
+  cuts = 0;
+  proxy.mischief.cutAt = (message) => {
+    if (message.kind !== "putCommit" || ++cuts % 2 === 0) return false;
+    proxy.term += 1;
+    return true;
+  };
+  assert.equal((await cache.put("k", sent)).kind, "stored");
+  await assert.rejects(cache.put("k", pieces(sent, 50_000)), {
+    code: "ICACHE_UNREACHABLE",
+    message: /before the PUT took effect/,
+  });
+  await cache.close();
+  assert.equal(cache.counters.pooledBytes, 0);
+});
+
+test("put: whose proxy came back without its table has an unknown outcome", async () => {
+  const { cache, proxy } = world();
+  proxy.mischief.cutAt = (message) => {
+    if (message.kind !== "putCommit") return false;
+    proxy.term += 1;
+    proxy.generation += 1;
+    return true;
+  };
+  for (const source of [body(MIB), pieces(body(MIB), 50_000)])
+    await assert.rejects(cache.put("k", source), { code: "ICACHE_OUTCOME_UNKNOWN" });
+  await cache.close();
+});
+
 test("delete: the retry of a delete that took effect is answered with its outcome", async () => {
   const { cache, proxy } = world();
   await cache.put("k", body(10));

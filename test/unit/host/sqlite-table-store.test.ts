@@ -7,8 +7,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
+import { RETRY_OUTCOMES_MAX } from "../../../src/core/limits.ts";
 import { emptyTableImage, MemoryTable } from "../../../src/core/memory-table.ts";
-import type { LoadedTable, StoredObject } from "../../../src/core/ports.ts";
+import type {
+  LoadedTable,
+  StoredObject,
+  TableChange,
+  TableStore,
+} from "../../../src/core/ports.ts";
 import {
   SqliteTableStore,
   type SqliteTableStoreOptions,
@@ -269,4 +275,49 @@ test("state: a table in memory survives its table and shuts out the one before",
   const { term, nextVersion, objects } = second.load();
   assert.deepEqual([term, nextVersion, objects], [2, 64, [object("x", 4)]]);
   assert.throws(() => first.commit([]), { name: "AssertionError" });
+});
+
+test("state: outcomes and replicas come back with the table, the outcomes in order and the oldest given up first", (context) => {
+  const path = directory(context);
+  const outcome = (sequence: number): TableChange => ({
+    kind: "outcome",
+    outcome: { clientId: "ab".repeat(16), sequence, change: "put", value: sequence + 7 },
+  });
+  const replica = (node: number, instance: string): TableChange => ({
+    kind: "replica",
+    replica: { node, instance, below: 12 },
+  });
+  const stores = [
+    () => new SqliteTableStore(path),
+    (
+      (image) => () =>
+        new MemoryTable(image)
+    )(emptyTableImage(7)),
+  ];
+  for (const open of stores) {
+    let store: TableStore = open();
+    assert.deepEqual(store.load().outcomes, []);
+    store.commit([outcome(1), replica(3, "aa"), replica(4, "bb")]);
+    store.commit([replica(3, "cc"), replica(4, ""), outcome(2)]);
+    store.close();
+    store = open();
+    const loaded = store.load();
+    assert.deepEqual(loaded.replicas, [{ node: 3, instance: "cc", below: 12 }]);
+    assert.deepEqual(
+      loaded.outcomes.map(({ sequence, value }) => [sequence, value]),
+      [
+        [1, 8],
+        [2, 9],
+      ],
+    );
+    store.commit(Array.from({ length: RETRY_OUTCOMES_MAX }, (_, at) => outcome(at + 3)));
+    store.close();
+    store = open();
+    const { outcomes } = store.load();
+    assert.deepEqual(
+      [outcomes.length, outcomes[0]?.sequence, outcomes.at(-1)?.sequence],
+      [RETRY_OUTCOMES_MAX, 3, RETRY_OUTCOMES_MAX + 2],
+    );
+    store.close();
+  }
 });

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { ROUND_MS_MAX } from "../../../src/proxy/backup-round.ts";
 import type { RuntimeCore } from "../../../src/runtime/runtime-core.ts";
 import { all, bodyOf, decoded, first, type TestClient } from "./client.ts";
 import { get, put } from "./steps.ts";
@@ -263,4 +264,57 @@ test("round: an object that is committed after its chunks were looked at is in t
   world.clock.advance(ROUNDS_MS);
   assert.ok(put.messages.some(({ kind }) => kind === "putDone"));
   for (const { chunks, copies } of rows(world)) assert.equal(copies, chunks);
+});
+
+for (const when of ["before the restart", "after the restart"]) {
+  test(`restart: primaries taken ${when} and before any round: their replicas have everything`, () => {
+    const { world } = backedUp();
+    const primaries = [0, 1, 2].map((node) => world.instances(node)[0]);
+    const take = (): void => {
+      for (const [node, primary] of primaries.entries()) world.reclaim(node, primary);
+    };
+    if (when.startsWith("before")) take();
+    const later = world.restart();
+    if (when.startsWith("after")) take();
+    const client = world.client(2);
+    for (let index = 0; index < 10; index++)
+      assert.equal(mustRead(world, client, `k${index}`, index), 0);
+    assert.deepEqual([later.counters.failovers, later.counters.backups], [3, 0]);
+    // They are primaries now, durably: another restart looks for nobody else.
+    assert.equal(world.image.replicas.size, 0);
+    world.restart();
+    const third = world.client(3);
+    for (let index = 0; index < 10; index++)
+      assert.equal(mustRead(world, third, `k${index}`, index), 0);
+  });
+}
+
+test("restart: what was stored after the last round is no copy; what the replica lacks it says itself", () => {
+  const { world, client } = backedUp();
+  store(world, client, "late", 33);
+  world.settle();
+  const [primary, replica] = world.instances(0);
+  const [lacking] = [...replica!.store.chunks()];
+  replica!.store.drop(lacking!);
+  world.restart();
+  assert.equal(rows(world)[0]?.copies, 10, "as it was written down");
+  world.reclaim(0, primary);
+  const later = world.client(2);
+  for (let index = 0; index < 10; index++) mustRead(world, later, `k${index}`, index);
+  mustRead(world, later, "late", 33);
+  world.settle();
+  assert.equal(rows(world)[0]?.chunks, 9);
+});
+
+test("restart: a replica that was lost is none after it either", () => {
+  const { world } = backedUp();
+  const [, replica] = world.instances(0);
+  assert.equal(world.image.replicas.size, 3);
+  world.toFunctions.length = 0;
+  const isHeld = ({ node, message }: (typeof world.toFunctions)[number]): boolean =>
+    node === 0 && message.kind === "hold" && message.forMs === ROUND_MS_MAX;
+  world.clock.untilEvent(() => world.toFunctions.some(isHeld), 240_000);
+  world.reclaim(0, replica);
+  world.clock.advance(0);
+  assert.equal(world.image.replicas.has(0), false);
 });

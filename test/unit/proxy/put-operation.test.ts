@@ -227,3 +227,49 @@ test("repair: a re-created chunk is stored once, on a node without a chunk of th
   world.settle();
   assert.equal(all(get(world, client, "k"), "erasures").length, 0);
 });
+
+test("restart: the retry of a PUT, DELETE or CLEAR that took effect is answered with its outcome, and nothing is done twice", () => {
+  const world = new World();
+  const client = world.client(5);
+  put(world, client, "other", bodyOf(10));
+  const stored = first(put(world, client, "k", bodyOf(900, 1), { sequence: 100 }), "putDone");
+  put(world, client, "gone", bodyOf(10), { sequence: 101 });
+  client.open({ kind: "remove", key: "gone", sequence: 102 });
+  client.open({ kind: "remove", key: "never there", sequence: 103 });
+  client.open({ kind: "clear", prefix: "oth", sequence: 104 });
+  world.clock.advance(5);
+  world.restart();
+  const other = world.client(6);
+  put(world, other, "k", bodyOf(900, 2));
+  put(world, other, "gone", bodyOf(900, 3));
+  put(world, other, "other", bodyOf(900, 4));
+
+  const again = world.client(5);
+  const retried = again.openPut("k", { sequence: 100 });
+  const removed = again.open({ kind: "remove", key: "gone", sequence: 102 });
+  const absent = again.open({ kind: "remove", key: "never there", sequence: 103 });
+  const cleared = again.open({ kind: "clear", prefix: "oth", sequence: 104 });
+  world.clock.advance(5);
+  assert.deepEqual(first(retried, "putDone"), stored);
+  assert.equal(first(removed, "removed").existed, true);
+  assert.equal(first(absent, "removed").existed, false);
+  assert.equal(first(cleared, "cleared").count, 1);
+  for (const [key, seed] of [
+    ["k", 2],
+    ["gone", 3],
+    ["other", 4],
+  ] as const)
+    assert.deepEqual(decoded(get(world, other, key), key), bodyOf(900, seed), key);
+});
+
+test("restart: a PUT that had not taken effect is done anew", () => {
+  const world = new World();
+  const client = world.client(5);
+  const cut = client.openPut("k", { sequence: 1 });
+  world.clock.until(() => cut.messages.length > 0);
+  world.restart();
+  const again = world.client(5);
+  const retried = put(world, again, "k", bodyOf(700, 8), { sequence: 1 });
+  assert.equal(first(retried, "putDone").outcome, "stored");
+  assert.deepEqual(decoded(get(world, again, "k"), "k"), bodyOf(700, 8));
+});
