@@ -4,6 +4,14 @@
 import { createCipheriv, createHash } from "node:crypto";
 import { Readable } from "node:stream";
 
+/** How long bodies are whose length follows from their number. */
+export interface BodyBounds {
+  readonly bytesMin: number;
+  readonly bytesMax: number;
+}
+
+/** A body is found again by its first bytes, where its number stands. */
+const MARK_BYTES = 4;
 const BLOCK_BYTES = 16;
 const PART_BYTES = 1_048_576;
 const ZEROS = Buffer.alloc(PART_BYTES);
@@ -29,6 +37,24 @@ export function hashBytes(seed: number, bytes: number): string {
   const hash = createHash("sha256");
   for (const part of parts(seed, bytes, 0)) hash.update(part);
   return hash.digest("hex");
+}
+
+/** Body number `mark`, which bears its number and whose length follows from it, so that a reader knows what to expect. */
+export function markedBytes(mark: number, bounds: BodyBounds): Buffer {
+  const spread = bounds.bytesMax - bounds.bytesMin + 1;
+  const made = makeBytes(
+    mark,
+    bounds.bytesMin + Math.floor(((mark * 0.618_033_988_7) % 1) * spread),
+  );
+  made.writeUInt32BE(mark, 0);
+  return made;
+}
+
+/** The number of a marked body if it is that body in every byte; else null. */
+export function markOf(came: Uint8Array, bounds: BodyBounds): number | null {
+  if (came.length < MARK_BYTES) return null;
+  const mark = new DataView(came.buffer, came.byteOffset).getUint32(0);
+  return markedBytes(mark, bounds).equals(came) ? mark : null;
 }
 
 function* parts(seed: number, bytes: number, offset: number): Generator<Buffer, void, undefined> {

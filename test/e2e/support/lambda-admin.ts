@@ -7,6 +7,7 @@ export interface InstanceRow {
   readonly id: string;
   readonly pid: number;
   readonly state: "starting" | "busy" | "idle-frozen";
+  readonly invocations: number;
 }
 
 /** What the service has counted since its start. */
@@ -68,6 +69,11 @@ export class LambdaAdmin {
 
   async reclaimAll(): Promise<readonly string[]> {
     return (await this.#call<{ killed: readonly string[] }>("POST", "reclaim-all", {})).killed;
+  }
+
+  /** Caps what each instance moves, each way; only with `--freeze forwarder`. */
+  async bandwidth(bandwidth: "unlimited" | "flat" | number): Promise<void> {
+    await this.#call("POST", "bandwidth", { bandwidth });
   }
 
   async faults(faults: ServiceFaults): Promise<void> {

@@ -3,7 +3,7 @@
 
 import type { Cache } from "../../../src/entry/library.ts";
 import { CacheError, connect } from "../../../src/entry/library.ts";
-import { makeBytes } from "./bytes.ts";
+import { markedBytes, markOf } from "./bytes.ts";
 import type { History } from "./history.ts";
 
 /** What the clients do. */
@@ -39,8 +39,6 @@ export interface Load {
 }
 
 const PAUSE_AFTER_ERROR_MS = 50;
-/** A body is found again by its first bytes, where its number stands. */
-const MARK_BYTES = 4;
 
 /** Starts the clients. */
 export function startLoad(plan: LoadPlan, history: History): Load {
@@ -83,7 +81,7 @@ export function startLoad(plan: LoadPlan, history: History): Load {
 
   async function put(cache: Cache, key: string): Promise<void> {
     const body = nextBody++;
-    const bytes = makeMarked(body, lengthOf(body, plan));
+    const bytes = markedBytes(body, plan);
     const write = history.beginWrite(key, body);
     await cache.put(key, bytes);
     history.endWrite(write);
@@ -108,24 +106,10 @@ export function startLoad(plan: LoadPlan, history: History): Load {
     }
     counts.hits++;
     counts.bytes += read.bytes.length;
-    const came = Buffer.from(read.bytes.buffer, read.bytes.byteOffset, read.bytes.length);
-    const body = came.length < MARK_BYTES ? 0 : came.readUInt32BE(0);
-    if (!came.equals(makeMarked(body, lengthOf(body, plan))))
-      history.fault(`${key}: ${came.length} bytes came that nobody put (mark ${body})`);
-    history.hit(key, body, beganAt);
+    const body = markOf(read.bytes, plan);
+    if (body === null) history.fault(`${key}: ${read.bytes.length} bytes came that nobody put`);
+    else history.hit(key, body, beganAt);
   }
-}
-
-/** Follows from the body's number, so that a GET knows what to expect. */
-function lengthOf(body: number, plan: LoadPlan): number {
-  const spread = plan.bytesMax - plan.bytesMin + 1;
-  return plan.bytesMin + Math.floor(((body * 0.618_033_988_7) % 1) * spread);
-}
-
-function makeMarked(body: number, bytes: number): Buffer {
-  const made = makeBytes(body, bytes);
-  made.writeUInt32BE(body, 0);
-  return made;
 }
 
 function describe(error: unknown): string {
