@@ -204,7 +204,9 @@ export function judgeInvoke(
   );
   // Of two that run one Invoke the proxy has sent the second away, and cannot know that it is not free yet.
   const isTwice = (each: Instance): boolean =>
-    busy.some((other) => other !== each && other.running?.invocation === each.running?.invocation);
+    instances.some(
+      (other) => other !== each && other.running?.invocation === each.running?.invocation,
+    );
   if (busy.length === 0) return [];
   const { state, instance, isInRound } = linkOf();
   if (state === "awake" && isInRound) return [];

@@ -3,10 +3,18 @@
 // version is one write, and without trouble what was acknowledged is there.
 
 import type { Absence, History, Mutation, Sighting } from "./history.ts";
+import { type Misplaced, misplacedIn, type Span } from "./register-order.ts";
 
 /** A sighting whose write is known. */
 interface Seen extends Sighting {
   readonly write: number;
+}
+
+/** A mutation that certainly took effect: it was acknowledged, or somebody has seen it. */
+interface Effect extends Span {
+  readonly mutation: Mutation;
+  /** Who saw it last, by the beginning of the look. */
+  readonly lastSeen: Seen | null;
 }
 
 /** Every way in which what was seen cannot be explained. `isCalm`: nothing was lost, so that absences count, too. */
@@ -24,12 +32,11 @@ export function judgeHistory(history: History, isCalm: boolean): string[] {
   const byKey = groupBy(mutations, ({ key }) => key);
   for (const [key, sights] of seenByKey) {
     const ofKey = byKey.get(key) ?? [];
-    const effectiveAt = effectTimes(ofKey, sights);
     for (const sight of sights) {
       const written = ofKey.find(({ write }) => write === sight.write);
       faults.push(...judgeWrite(sight, written));
-      if (written !== undefined) faults.push(...judgeOrder(sight, ofKey, sights, effectiveAt));
     }
+    for (const misplaced of misplacedIn(effectsOf(ofKey, sights))) faults.push(tell(misplaced));
   }
   if (isCalm)
     for (const absence of absencesOf(history)) faults.push(...judgeAbsence(absence, byKey));
@@ -55,13 +62,34 @@ function writesOfVersions(
   return writeOf;
 }
 
-/** A mutation has certainly taken effect once it was acknowledged, or once somebody has seen it. */
-function effectTimes(mutations: readonly Mutation[], seen: readonly Seen[]): Map<number, number> {
-  const effectiveAt = new Map<number, number>();
-  for (const { write, endedAt, isVoid } of mutations) if (!isVoid) effectiveAt.set(write, endedAt);
-  for (const { write, endedAt } of seen)
-    effectiveAt.set(write, Math.min(effectiveAt.get(write) ?? Number.POSITIVE_INFINITY, endedAt));
-  return effectiveAt;
+function effectsOf(mutations: readonly Mutation[], seen: readonly Seen[]): Effect[] {
+  const seenByWrite = groupBy(seen, ({ write }) => write);
+  const effects: Effect[] = [];
+  for (const mutation of mutations) {
+    const sights = seenByWrite.get(mutation.write) ?? [];
+    const endedAt = mutation.isVoid ? Number.POSITIVE_INFINITY : mutation.endedAt;
+    const firstEndAt = Math.min(endedAt, ...sights.map((sight) => sight.endedAt));
+    // Whatever never ended and was never seen need not have happened.
+    if (!Number.isFinite(firstEndAt)) continue;
+    const lastSeen = sights.reduce<Seen | null>(
+      (last, sight) => (last === null || sight.begunAt > last.begunAt ? sight : last),
+      null,
+    );
+    const lastBeginAt = Math.max(mutation.begunAt, lastSeen?.begunAt ?? 0);
+    effects.push({ mutation, lastSeen, firstEndAt, lastBeginAt });
+  }
+  return effects;
+}
+
+/** What was seen had been superseded before. */
+function tell({ held, intruder }: Misplaced<Effect>): string {
+  const { mutation } = intruder;
+  const what = held.lastSeen === null ? `write ${held.mutation.write}` : told(held.lastSeen);
+  if (intruder.firstEndAt < intruder.lastBeginAt)
+    return `${what}, and write ${mutation.write} had stood in its place`;
+  const verb = mutation.kind === "put" ? "overwritten" : "removed";
+  const when = `${mutation.begunAt.toFixed(2)} to ${mutation.endedAt.toFixed(2)}`;
+  return `${what}, which was ${verb} by ${mutation.write} (${when})`;
 }
 
 /** What was seen is a write of this key, begun by then, of that length, and not expired. */
@@ -86,33 +114,6 @@ function judgeWrite(sight: Seen, written: Mutation | undefined): string[] {
       : expiresAtMs >= written.wallBegunAt + ttlMs && expiresAtMs <= written.wallEndedAt + ttlMs;
   if (!isRight) faults.push(`${what}, which says that it expires at another time than it must`);
   return faults;
-}
-
-/** What was seen was not superseded before. */
-function judgeOrder(
-  sight: Seen,
-  mutations: readonly Mutation[],
-  seen: readonly Seen[],
-  effectiveAt: ReadonlyMap<number, number>,
-): string[] {
-  const tookEffectAt = effectiveAt.get(sight.write) ?? Number.POSITIVE_INFINITY;
-  const later = mutations.find(
-    ({ write, begunAt }) =>
-      begunAt > tookEffectAt &&
-      (effectiveAt.get(write) ?? Number.POSITIVE_INFINITY) < sight.begunAt,
-  );
-  if (later !== undefined) {
-    const verb = later.kind === "put" ? "overwritten" : "removed";
-    const when = `${later.begunAt.toFixed(2)} to ${later.endedAt.toFixed(2)}`;
-    return [`${told(sight)}, which was ${verb} by ${later.write} (${when})`];
-  }
-  // Another one stood there after this one did, and before this look at it.
-  const between = seen.find(
-    ({ write, begunAt, endedAt }) =>
-      write !== sight.write && begunAt > tookEffectAt && endedAt < sight.begunAt,
-  );
-  if (between === undefined) return [];
-  return [`${told(sight)}, and write ${between.write} had stood in its place`];
 }
 
 /** Absences, and the PUTs that took effect because nothing was there. */
@@ -155,11 +156,11 @@ function told({ how, key, write, begunAt, endedAt }: Seen): string {
   return `a ${how} of ${key} from ${begunAt.toFixed(2)} to ${endedAt.toFixed(2)} saw write ${write}`;
 }
 
-function groupBy<Item>(
+function groupBy<Item, Name>(
   items: readonly Item[],
-  nameOf: (item: Item) => string,
-): Map<string, Item[]> {
-  const groups = new Map<string, Item[]>();
+  nameOf: (item: Item) => Name,
+): Map<Name, Item[]> {
+  const groups = new Map<Name, Item[]>();
   for (const item of items) {
     const group = groups.get(nameOf(item));
     if (group === undefined) groups.set(nameOf(item), [item]);

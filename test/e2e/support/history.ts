@@ -1,10 +1,9 @@
 // What clients did to keys and what they saw, judged as a lossy linearizable register: a miss is always legal, and
 // there must be an order of all PUTs, DELETEs and hits in which each lies within its time and every hit follows its
-// PUT at once. All in one process, so its clock orders everything. It never looks at bytes: bodies are numbers.
-//
-// The judgement is that of Gibbons and Korach for distinct values. All that concerns one body spans from the first
-// end to the last beginning; where these lie in that order, the register must have held the body throughout, and
-// neither another such span nor a whole write of something else may fall within.
+// PUT at once. All in one process, so its clock orders everything. It never looks at bytes: bodies are numbers. The order
+// is judged by the code that judges simulated runs, too.
+
+import { misplacedIn } from "../../../src/sim/register-order.ts";
 
 /** A PUT or DELETE under way. */
 export interface Write {
@@ -58,24 +57,11 @@ export class History {
     for (const writes of this.#writes.values()) {
       // Whatever never ended and was never seen need not have happened.
       const effective = writes.filter(({ firstEndAt }) => Number.isFinite(firstEndAt));
-      for (const held of effective) {
-        if (held.firstEndAt >= held.lastBeginAt) continue;
-        const intruder = effective.find((other) => other !== held && isWithin(other, held));
-        if (intruder !== undefined)
-          faults.push(
-            `${held.key}: ${name(held)} was read after ${name(intruder)} had replaced it`,
-          );
-      }
+      for (const { held, intruder } of misplacedIn(effective))
+        faults.push(`${held.key}: ${name(held)} was read after ${name(intruder)} had replaced it`);
     }
     return faults;
   }
-}
-
-function isWithin(other: Write, held: Write): boolean {
-  const { firstEndAt: from, lastBeginAt: to } = held;
-  const isHeldToo = other.firstEndAt < other.lastBeginAt;
-  if (isHeldToo) return other.firstEndAt < to && other.lastBeginAt > from;
-  return other.lastBeginAt > from && other.firstEndAt < to;
 }
 
 function name(write: Write): string {
