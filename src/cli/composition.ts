@@ -66,6 +66,8 @@ export interface RunningPool {
   readonly addresses: Addresses;
   /** Why an earlier state could not be used and everything begins empty; null when nothing was doubtful. */
   readonly doubt: string | null;
+  /** Resolves with the reason when another proxy has taken over: nothing is served any more. */
+  readonly superseded: Promise<string>;
   /** A client in this process, without a socket between. Closing the pool closes it. */
   readonly cache: Cache;
   status(): ProxyStatus;

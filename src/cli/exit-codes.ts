@@ -2,6 +2,7 @@
 // The table is printed by `infinicache help exit-codes` and stands in docs/commands.md.
 
 import { CacheError, type ErrorCode } from "../core/errors.ts";
+import { StateError, type StateReason } from "../host/state-error.ts";
 
 /** Every exit code, with what it means. */
 export const EXIT_CODES = {
@@ -11,11 +12,13 @@ export const EXIT_CODES = {
   unreachable: { code: 3, meaning: "no proxy or service answers at the address" },
   refused: {
     code: 4,
-    meaning: "refused: no room, too large, it exists already, not allowed, or a port is taken",
+    meaning:
+      "refused: no room, too large, it exists already, not allowed, or a port or the state folder is taken",
   },
   deadline: { code: 5, meaning: "not done by the deadline, or the outcome is unknown" },
   input: { code: 6, meaning: "a local file cannot be read or written" },
   different: { code: 7, meaning: "bytes came back other than they were stored" },
+  superseded: { code: 8, meaning: "another proxy has taken over the pool; do not start it again" },
   internal: { code: 70, meaning: "a fault of ours; please report it" },
   interrupted: { code: 130, meaning: "interrupted by a signal before it was done" },
 } as const;
@@ -41,6 +44,7 @@ const BY_CACHE_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
   ICACHE_DEADLINE: "deadline",
   ICACHE_ABORTED: "interrupted",
   ICACHE_CLOSED: "unreachable",
+  ICACHE_SUPERSEDED: "superseded",
   ICACHE_POOL_FULL: "refused",
   ICACHE_TOO_LARGE: "refused",
   ICACHE_EXISTS: "refused",
@@ -52,10 +56,19 @@ const BY_CACHE_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
   ICACHE_INTERNAL: "internal",
 };
 
+const BY_STATE: Readonly<Record<StateReason, ExitName>> = {
+  inUse: "refused",
+  noPermission: "input",
+  diskFull: "input",
+  newer: "usage",
+  broken: "input",
+};
+
 /** How the process ends after this error. */
 export function exitOf(error: unknown): ExitName {
   if (error instanceof CommandError) return error.exit;
   if (error instanceof CacheError) return BY_CACHE_ERROR[error.code];
+  if (error instanceof StateError) return BY_STATE[error.reason];
   if (isFileError(error)) return "input";
   return "internal";
 }

@@ -17,6 +17,8 @@ const NODE_MEMORY_MB_MIN = 128;
 const MEGABYTE = 1_048_576;
 /** Doors and proxy each wait up to 10 s for what is under way; beyond both, something hangs, and the process ends anyway. */
 const CLOSE_MS_MAX = 25_000;
+/** A proxy that has lost its pool answers for so long that it has. */
+const SUPERSEDED_MS = 2_000;
 /** A start takes seconds; after this the person waiting is told what it may be. */
 const SLOW_START_MS = 10_000;
 const SLOW_START_NOTE =
@@ -122,23 +124,30 @@ function busyPort(error: unknown): number | null {
   return null;
 }
 
-/** Waits for the signal to stop, then closes in order. */
+/** Waits for the signal to stop, or for the proxy to lose its pool, then closes in order. */
 export async function serveUntilStopped(
   context: CommandContext,
-  running: { close(): Promise<void> },
+  running: { readonly superseded?: Promise<string>; close(): Promise<void> },
 ): Promise<ExitName> {
   const { signal, terminal, clock } = context;
-  if (!signal.aborted) {
-    await new Promise<void>((stop) => {
-      signal.addEventListener("abort", () => stop(), { once: true });
-    });
-  }
-  terminal.note("stopping: finishing what is under way");
+  const stopped = new Promise<null>((stop) => {
+    if (signal.aborted) stop(null);
+    signal.addEventListener("abort", () => stop(null), { once: true });
+  });
+  const reason = await Promise.race([stopped, running.superseded ?? stopped]);
+  if (reason !== null) {
+    terminal.note(`stopping: ${reason}`);
+    terminal.note(
+      "one proxy serves a pool: stop the other one, or give one of them another --pool",
+    );
+    // Who asks meanwhile is told why, and does not find a closed port without a word.
+    await Promise.race([stopped, later(clock, SUPERSEDED_MS)]);
+  } else terminal.note("stopping: finishing what is under way");
   const isClosed = await Promise.race([
     running.close().then(() => true),
     later(clock, CLOSE_MS_MAX),
   ]);
-  if (isClosed === true) return "ok";
+  if (isClosed === true) return reason === null ? "ok" : "superseded";
   terminal.note(`not everything ended within ${CLOSE_MS_MAX / 1_000} s; ending anyway`);
   return "internal";
 }

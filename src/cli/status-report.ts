@@ -20,6 +20,7 @@ export function statusLines(status: ProxyStatus): string[] {
   const ring = ringLine(status);
   return [
     `pool       ${status.pool}, generation ${status.generation}, term ${status.term}, up ${formatMs(status.uptimeMs)}`,
+    ...(status.superseded === null ? [] : [`superseded ${status.superseded}`]),
     ...(ring === null ? [] : [ring]),
     `nodes      ${nodes.count}: ${states.join(", ") || "none invoked yet"}`,
     `objects    ${status.objects}, ${formatBytes(status.objectBytes)} (${formatBytes(status.chunkBytes)} with parity, of ${formatBytes(status.capacityBytes)})`,

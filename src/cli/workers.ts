@@ -9,7 +9,7 @@ import { isSameMembership, type Membership, VIRTUAL_NODES_DEFAULT } from "../cor
 import { readMembership } from "../host/ring-file.ts";
 import type { Addresses } from "./composition.ts";
 import type { CommandContext } from "./context.ts";
-import { CommandError } from "./exit-codes.ts";
+import { CommandError, EXIT_CODES } from "./exit-codes.ts";
 import { runFolder } from "./run-files.ts";
 import { later } from "./serving.ts";
 import { environmentName, POOL_SETTINGS, settingOf } from "./settings.ts";
@@ -134,9 +134,11 @@ class Worker {
     this.#child = child;
     return new Promise((resolve, reject) => {
       child.once("error", reject);
-      child.once("exit", () => {
+      child.once("exit", (code) => {
         this.#child = null;
         reject(new CommandError("refused", "a worker did not start; it has said why above"));
+        // Started again it would take the pool from the proxy that has it now, and that one would come back, too.
+        if (code === EXIT_CODES.superseded.code) return;
         if (!this.#isClosed && this.#failures > 0) void this.#startAgain();
       });
       createInterface({ input: child.stdout }).on("line", (line) => {

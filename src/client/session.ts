@@ -304,6 +304,7 @@ export class Session implements ExchangeCarrier {
       "ICACHE_DENIED",
       "ICACHE_PROTOCOL",
       "ICACHE_INVALID",
+      "ICACHE_SUPERSEDED",
     ].includes(message.code);
     if (isForGood && isErrorCode(message.code)) {
       const error = new CacheError(message.code, message.reason);

@@ -10,6 +10,8 @@ export const ERROR_CODES = {
   ICACHE_DEADLINE: "The operation did not end by its deadline.",
   ICACHE_ABORTED: "The caller's signal aborted the operation.",
   ICACHE_CLOSED: "The client or proxy was closed.",
+  ICACHE_SUPERSEDED:
+    "Another proxy has taken over the pool of this one, which has left it; a change under way may or may not have taken effect.",
   ICACHE_POOL_FULL: "No room on enough distinct nodes, and nothing more may be evicted.",
   ICACHE_TOO_LARGE: "The object, key or metadata is above a limit.",
   ICACHE_EXISTS: "The object exists and the caller asked to create only.",

@@ -20,15 +20,61 @@ export interface InvokeOrder {
   readonly policy: BillingPolicySpec;
 }
 
+/**
+ * How an invocation went: `refused`, by either side; `unreachable`, the proxy could not be; `superseded`, a proxy of a
+ * higher reign has been here; `unverified`, the order was not made with this node's key.
+ */
+export type AnswerStatus = "served" | "refused" | "unreachable" | "superseded" | "unverified";
+
 /** What the function's answer says. */
 export interface InvokeAnswer {
-  readonly status: "served" | "refused" | "unreachable";
+  readonly status: AnswerStatus;
   /** Hex, 32 characters. */
   readonly instance: string;
   readonly reason: string;
 }
 
 const utf8 = new TextEncoder();
+
+/** Reads a function's answer; null when it is none of ours. */
+export function readAnswer(payload: string): InvokeAnswer | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(payload);
+  } catch {
+    return null;
+  }
+  if (typeof value !== "object" || value === null) return null;
+  const { status, instance, reason } = value as { readonly [name: string]: unknown };
+  if (!isStatus(status) || typeof instance !== "string" || typeof reason !== "string") return null;
+  return { status, instance, reason };
+}
+
+const STATUSES: readonly unknown[] = [
+  "served",
+  "refused",
+  "unreachable",
+  "superseded",
+  "unverified",
+] satisfies readonly AnswerStatus[];
+
+const isStatus = (value: unknown): value is AnswerStatus => STATUSES.includes(value);
+
+/**
+ * Which of two proxies of a pool came first, below 0 when it is `a`. Terms decide; two that began in the same second have
+ * the same one, and then any order will do, as long as every function sees the same.
+ */
+export function compareReigns(a: Reign, b: Reign): number {
+  if (a.term !== b.term) return a.term - b.term;
+  if (a.generation !== b.generation) return a.generation - b.generation;
+  return a.proxy === b.proxy ? 0 : a.proxy < b.proxy ? -1 : 1;
+}
+
+/** What tells the proxies apart that served a pool one after the other. */
+export type Reign = Pick<InvokeOrder, "term" | "generation" | "proxy">;
+
+/** The MAC of a payload was not made with the node's key. */
+export const WRONG_MAC = "the payload's MAC is wrong";
 
 /** The key of one node: HMAC of the pool's secret over pool and node; static, set at deployment. */
 export function nodeKey(
@@ -64,7 +110,7 @@ export function openOrder(crypto: Crypto, key: Uint8Array, payload: unknown): In
   const order: InvokeOrder = { pool, node, generation, term, invocation, proxy, policy };
   const given = fromHex(mac);
   if (given === null || !crypto.equal(given, crypto.hmacSha256(key, canonical(order))))
-    return "the payload's MAC is wrong";
+    return WRONG_MAC;
   return order;
 }
 

@@ -17,6 +17,8 @@ export interface ProxyStatus {
   readonly generation: number;
   readonly term: number;
   readonly uptimeMs: number;
+  /** Why this proxy has left its pool and serves nothing any more; null while it serves. */
+  readonly superseded: string | null;
   /** Null: this proxy owns every key. */
   readonly ring: {
     readonly epoch: number;

@@ -9,6 +9,7 @@ import type {
   RunningLambda,
   RunningPool,
 } from "../cli/composition.ts";
+import { CacheError } from "../core/errors.ts";
 import { startHttpServer } from "../gateway/http/server.ts";
 import { startRespServer } from "../gateway/resp/server.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
@@ -49,6 +50,10 @@ export async function startLocal(
   }
 }
 
+function supersededAtStart(reason: string): never {
+  throw new CacheError("ICACHE_SUPERSEDED", reason);
+}
+
 /** Starts a pool with its functions at the Lambda service `lambdaUrl`; ready when every function has said hello. */
 export async function startPool(options: PoolOptions, lambdaUrl: string): Promise<RunningPool> {
   const closers: (() => Promise<void> | void)[] = [];
@@ -81,11 +86,11 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
     const http = await startHttpServer({
       ...door,
       port: portAfter(port, 3),
-      isReady: () => isReady,
+      isReady: () => isReady && proxy.status().superseded === null,
       createHasher,
     });
     doors.push(http);
-    await proxy.greetAll();
+    await Promise.race([proxy.greetAll(), proxy.superseded.then(supersededAtStart)]);
     isReady = true;
     const addresses: Addresses = {
       client: proxy.clientAddress,
@@ -94,7 +99,8 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
       resp: resp.address,
       http: `http://${http.address}`,
     };
-    return { addresses, doubt: proxy.doubt, cache, status: () => proxy.status(), close };
+    const { doubt, superseded } = proxy;
+    return { addresses, doubt, superseded, cache, status: () => proxy.status(), close };
   } catch (error) {
     await close();
     throw error;

@@ -7,7 +7,9 @@ import type { PoolOptions } from "../cli/composition.ts";
 import type { Cache } from "../client/api.ts";
 import { fromHex, nodeKey, toHex } from "../core/invocation.ts";
 import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
+import type { TableStore } from "../core/ports.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
+import { SqliteTableStore } from "../host/sqlite-table-store.ts";
 import { openAwsLambda } from "../platform/aws-lambda.ts";
 import { deployPool } from "../platform/deploy-pool.ts";
 import { withFunctionBundle } from "./function-bundle.ts";
@@ -26,6 +28,21 @@ export interface OpenPool {
 
 /** Deploys what is missing and starts the proxy; no function has said hello yet. */
 export async function openPool(options: PoolOptions, lambdaUrl: string): Promise<OpenPool> {
+  // First of all: whoever may not have the state must not change the functions of the one who has it.
+  const store = options.stateDir === null ? null : new SqliteTableStore(options.stateDir);
+  try {
+    return await openWith(store, options, lambdaUrl);
+  } catch (error) {
+    store?.close();
+    throw error;
+  }
+}
+
+async function openWith(
+  store: TableStore | null,
+  options: PoolOptions,
+  lambdaUrl: string,
+): Promise<OpenPool> {
   const { pool, nodes, port } = options;
   const secret = await poolSecret(options);
   await deploy(options, lambdaUrl, secret);
@@ -38,6 +55,7 @@ export async function openPool(options: PoolOptions, lambdaUrl: string): Promise
   try {
     const proxy = await startProxy({
       ...options,
+      ...(store === null ? {} : { store }),
       nodeMemoryMb: options.memoryMb,
       clientPort: port,
       functionPort: portAfter(port, 1),

@@ -44,6 +44,8 @@ export interface ProxyOptions {
   readonly secret: Uint8Array;
   /** Where the object table is kept; null: in memory only. */
   readonly stateDir: string | null;
+  /** The table, opened already, instead of `stateDir`. */
+  readonly store?: TableStore;
   readonly platform: FunctionPlatform;
   readonly codeRules?: readonly CodeRule[];
   readonly policy?: BillingPolicySpec;
@@ -71,6 +73,8 @@ export interface RunningProxy {
   readonly memberAddress: string | null;
   /** A client's connection within this process. */
   connect(): Connection;
+  /** Resolves with the reason when another proxy has taken over the pool: this one serves nothing more, and is to be closed. */
+  readonly superseded: Promise<string>;
   /** Wakes every node once; done when each has said hello. */
   greetAll(): Promise<void>;
   status(): ProxyStatus;
@@ -96,10 +100,12 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const wallClock = new SystemWallClock();
   const random = new SystemRandom();
   const prices = PRICES[options.pricing === "arm" ? "lambda-arm" : "lambda-x86"];
-  const store = openStore(options.stateDir, random.u32(), wallClock.now());
+  const store = options.store ?? openStore(options.stateDir, random.u32(), wallClock.now());
   const crypto = new NodeCrypto();
   const ring = options.ringFile === undefined ? null : openRing(options, options.ringFile, clock);
+  const superseded = Promise.withResolvers<string>();
   const core = new ProxyCore({
+    onSuperseded: superseded.resolve,
     ...(ring === null ? {} : { ring }),
     pool: options.pool,
     nodes: options.nodes,
@@ -161,6 +167,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     functionAddress: functions.address,
     doubt: core.doubt,
     memberAddress: ring?.membership?.members.find(({ id }) => id === options.pool)?.address ?? null,
+    superseded: superseded.promise,
     connect: () => {
       const [near, far] = connectionPair((task) => clock.nextTurn(task), ["application", "proxy"]);
       core.acceptClient(far);

@@ -8,6 +8,7 @@ import { isBusy, isDamage, StateError, stateError } from "./state-error.ts";
 
 /** A held lock. */
 export interface StateLock {
+  /** Again: nothing. */
   release(): void;
 }
 
@@ -25,7 +26,11 @@ export function lockState(directory: string): StateLock {
       lock.close();
       throw error;
     }
-    return { release: () => lock.close() };
+    return {
+      release: () => {
+        if (lock.isOpen) lock.close();
+      },
+    };
   } catch (error) {
     if (isBusy(error)) {
       const hint = "stop that one, or name another --state directory";

@@ -29,6 +29,8 @@ const CHANGES: ReadonlySet<Message["kind"]> = new Set(["putOpen", "remove", "cle
 /** What a client's session needs of the proxy. */
 export interface ClientSessionContext extends OperationContext {
   welcome(): MessageOf<"welcome">;
+  /** Why nothing is served any more; null while it is. */
+  superseded(): string | null;
   statusJson(): string;
   onClosed(session: ClientSession): void;
 }
@@ -87,6 +89,8 @@ export class ClientSession implements ConnectionHandler {
   #onHello(message: MessageOf<"hello">): void {
     if (this.#clientId !== null) return this.#refuse("ICACHE_PROTOCOL", "hello was said before");
     this.#helloTimer.cancel();
+    const superseded = this.#context.superseded();
+    if (superseded !== null) return this.turnAway(superseded);
     this.#clientId = toHex(message.clientId);
     this.#epoch = message.epoch;
     const { ring } = this.#context;
@@ -100,6 +104,11 @@ export class ClientSession implements ConnectionHandler {
   announce(membership: Membership | null): void {
     if (membership === null || this.#clientId === null || membership.epoch <= this.#epoch) return;
     this.#send(0, { kind: "membership", ...membership });
+  }
+
+  /** The pool is another proxy's: what is under way ends with the connection, and the client is told why. */
+  turnAway(reason: string): void {
+    this.#refuse("ICACHE_SUPERSEDED", reason);
   }
 
   #onEpoch(epoch: number): void {

@@ -64,6 +64,12 @@ export class FunctionSession implements ConnectionHandler {
     this.connection.send(envelope, message, body, onSent);
   }
 
+  /** Whoever dials or is connected may return: this proxy serves the pool no more. */
+  turnAway(reason: string): void {
+    this.send(0, { kind: "refused", code: "ICACHE_SUPERSEDED", reason });
+    this.connection.close(reason);
+  }
+
   bodyPlace(envelope: Envelope, message: Message, bytes: number): Uint8Array | null {
     if (!this.#isCurrent(envelope)) return null;
     return this.#link?.bodyPlace(this, envelope.channel, message, bytes) ?? null;

@@ -18,6 +18,7 @@ import { Backup } from "./backup.ts";
 import { ChunkFetches } from "./chunk-fetches.ts";
 import { ClientSession, type ClientSessionContext } from "./client-session.ts";
 import { createCounters } from "./counters.ts";
+import { endOfReign } from "./end-of-reign.ts";
 import { FunctionSession, type FunctionSessionContext } from "./function-session.ts";
 import { HedgeBudget, TransferLatency } from "./latency.ts";
 import type { LinkContext } from "./link-context.ts";
@@ -63,6 +64,7 @@ export class ProxyCore {
   #nextInvocation = 1;
   #sweepTimer: Timer | null = null;
   #onGreeted: (() => void)[] = [];
+  #superseded: string | null = null;
   #greetTimer: Timer | null = null;
 
   constructor(options: ProxyCoreOptions) {
@@ -147,6 +149,7 @@ export class ProxyCore {
   acceptFunction(connection: Connection): void {
     const session = new FunctionSession(connection, this.#functionContext);
     this.#functions.add(session);
+    if (this.#superseded !== null) session.turnAway(this.#superseded);
   }
 
   /** Wakes every node that was not heard of yet, again and again; `done` is called when all have said hello. */
@@ -170,6 +173,7 @@ export class ProxyCore {
       pool,
       generation: this.#loaded.generation,
       term: this.#loaded.term,
+      superseded: this.#superseded,
       uptimeMs: Math.round(ports.clock.now() - this.#startedAt),
       ring: ringStatus(this.#options.ring),
       nodes: {
@@ -218,15 +222,15 @@ export class ProxyCore {
     return count;
   }
 
+  /** Why this proxy has left its pool; null while it serves. */
+  get superseded(): string | null {
+    return this.#superseded;
+  }
+
   /** Ends everything: connections are closed, timers cancelled, the table closed. */
   stop(reason: string): void {
-    this.#warmUp.stop();
-    this.#backup.stop();
-    this.#options.ring?.stop();
-    this.#sweepTimer?.cancel();
-    this.#greetTimer?.cancel();
+    this.#stopWork(); // First: a link that loses its connection begins to wait.
     for (const client of [...this.#clients]) client.connection.close(reason);
-    for (const link of this.#pool.links) link.stop(); // First: one that loses its connection begins to wait.
     for (const { connection } of [...this.#functions]) connection.close(reason);
     this.#options.ports.platform.close();
     this.#options.ports.store.close();
@@ -294,7 +298,31 @@ export class ProxyCore {
       proxy: this.#functionAddress,
       policy: stay,
     };
-    ports.platform.invoke(node, sealOrder(ports.crypto, this.#keyOf(node), order), done);
+    ports.platform.invoke(node, sealOrder(ports.crypto, this.#keyOf(node), order), (outcome) => {
+      const end = endOfReign(outcome, this.#pool.link(node).hasGreeted);
+      if (end !== null) this.#standAside(end);
+      done(outcome);
+    });
+  }
+
+  /** The pool is another proxy's: invokes nobody any more, lets everybody go, and says why to whoever asks. */
+  #standAside(reason: string): void {
+    if (this.#superseded !== null) return;
+    this.#superseded = reason;
+    this.#stopWork();
+    for (const client of [...this.#clients]) client.turnAway(reason);
+    for (const session of [...this.#functions]) session.turnAway(reason);
+    this.#options.onSuperseded?.(reason);
+  }
+
+  /** No timer is left that begins anything. */
+  #stopWork(): void {
+    this.#warmUp.stop();
+    this.#backup.stop();
+    this.#options.ring?.stop();
+    this.#sweepTimer?.cancel();
+    this.#greetTimer?.cancel();
+    for (const link of this.#pool.links) link.stop();
   }
 
   #keyOf(node: number): Uint8Array {
@@ -351,6 +379,7 @@ export class ProxyCore {
           ...code,
         })),
       }),
+      superseded: () => this.#superseded,
       statusJson: () => JSON.stringify(this.status()),
       onClosed: (session) => this.#clients.delete(session),
     };

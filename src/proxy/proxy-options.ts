@@ -34,6 +34,8 @@ export interface ProxyCoreOptions {
   readonly stragglerMs: number;
   /** Absent: this proxy owns every key. */
   readonly ring?: RingDuty;
+  /** Another proxy has taken over the pool, and this one has stood aside. Called once at most. */
+  readonly onSuperseded?: (reason: string) => void;
   readonly ports: ProxyPorts;
 }
 

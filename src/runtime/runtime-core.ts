@@ -3,7 +3,16 @@
 // leave (when we go), and holds the store that outlives invocations. No promise, socket or clock of its own.
 
 import { createPolicy } from "../core/billing-policy.ts";
-import { type InvokeAnswer, type InvokeOrder, openOrder, toHex } from "../core/invocation.ts";
+import {
+  type AnswerStatus,
+  compareReigns,
+  type InvokeAnswer,
+  type InvokeOrder,
+  openOrder,
+  type Reign,
+  toHex,
+  WRONG_MAC,
+} from "../core/invocation.ts";
 import { INVOCATION_MS_MAX } from "../core/limits.ts";
 import { MESSAGES, type Message } from "../wire/messages.ts";
 import { ChunkStore } from "./chunk-store.ts";
@@ -40,7 +49,8 @@ export class RuntimeCore {
   readonly #session: Session;
   readonly #transfers: Transfers;
   #invocation: Invocation | null = null;
-  #highestTerm = 0;
+  /** The highest that has invoked this instance. */
+  #reign: Reign | null = null;
   #generation: number | null = null;
 
   constructor(settings: RuntimeSettings, ports: SessionPorts) {
@@ -83,19 +93,21 @@ export class RuntimeCore {
    * time-out. `done` is called exactly once, possibly before this returns; it never throws for what a payload says.
    */
   invoke(payload: unknown, remainingMs: number, done: (answer: InvokeAnswer) => void): void {
-    const refuse = (reason: string): void =>
-      done({ status: "refused", instance: this.instance, reason });
+    const refuse = (reason: string, status: AnswerStatus = "refused"): void =>
+      done({ status, instance: this.instance, reason });
     const order = openOrder(this.#ports.crypto, this.#settings.nodeKey, payload);
     if (typeof order === "string") {
-      refuse(order);
+      refuse(order, order === WRONG_MAC ? "unverified" : "refused");
       return;
     }
     if (order.pool !== this.#settings.pool || order.node !== this.#settings.node) {
       refuse("the payload is for another node");
       return;
     }
-    if (order.term < this.#highestTerm) {
-      refuse(`term ${order.term} is over: term ${this.#highestTerm} has begun`);
+    const reign = this.#reign;
+    if (reign !== null && compareReigns(order, reign) < 0) {
+      const [before, now] = [order, reign].map((each) => `term ${each.term} of ${each.proxy}`);
+      refuse(`${before} is over: ${now} has begun`, "superseded");
       return;
     }
     // Providers run one invocation at a time; should one not, the later knows more.
@@ -106,7 +118,7 @@ export class RuntimeCore {
   #begin(order: InvokeOrder, remainingMs: number, done: (answer: InvokeAnswer) => void): void {
     const { clock } = this.#ports;
     const isFresh = this.#generation === null;
-    this.#highestTerm = order.term;
+    this.#reign = order;
     if (order.generation !== this.#generation) {
       // Before the hello, whose digest is then that of an empty store. The order is MACed, so this is no stranger's doing.
       this.store.empty();

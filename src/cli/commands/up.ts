@@ -14,7 +14,8 @@ import { formatMs } from "../units.ts";
 /** The Lambda service takes the fifth port. */
 const LAMBDA_PORT_OFFSET = 4;
 
-type Started = Pick<RunningPool, "addresses" | "doubt" | "close">;
+type Started = Pick<RunningPool, "addresses" | "doubt" | "close"> &
+  Partial<Pick<RunningPool, "superseded">>;
 
 /** Starts everything and serves until a signal. */
 export async function run(

@@ -264,6 +264,7 @@ export function failureReply(method: string, error: CacheError): HttpReply {
     case "ICACHE_OVERLOADED":
     case "ICACHE_ABORTED":
     case "ICACHE_CLOSED":
+    case "ICACHE_SUPERSEDED":
     case "ICACHE_OUTCOME_UNKNOWN":
       return textReply(503, text, { "retry-after": "1" });
     case "ICACHE_SLOW_READER":

@@ -24,6 +24,7 @@ export function fakeStatus(cache: FakeCache): ProxyStatus {
     generation: 1,
     term: 1,
     uptimeMs: 1,
+    superseded: null,
     ring: null,
     objects: cache.objects.size,
     objectBytes: 0,

@@ -4,7 +4,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { keyHash } from "../../../src/checksum/chunk-digest.ts";
 import { ClockEviction } from "../../../src/core/eviction.ts";
-import { nodeKey } from "../../../src/core/invocation.ts";
+import { nodeKey, sealOrder } from "../../../src/core/invocation.ts";
 import { Ledger } from "../../../src/core/ledger.ts";
 import type { Crypto, FunctionPlatform, InvokeOutcome } from "../../../src/core/ports.ts";
 import { PRICES } from "../../../src/core/prices.ts";
@@ -177,6 +177,14 @@ export class World {
       hosted.finish = null;
       finish?.({ kind: "crashed", errorType: "Reclaimed", message: "", report: null });
     }
+  }
+
+  /** Another proxy of the pool, with a higher term, invokes an idle instance; it cannot be reached. */
+  takeOver(node: number, instance: RuntimeCore, term = this.proxy.term + 1): void {
+    const key = nodeKey(this.#crypto, SECRET, POOL, node);
+    const reign = { pool: POOL, node, generation: 7, term, invocation: 1, proxy: "other:1" };
+    const order = { ...reign, policy: { kind: "linger", lingerMs: 0 } as const };
+    instance.invoke(JSON.parse(sealOrder(this.#crypto, key, order)), 60_000, () => {});
   }
 
   /** All functions have returned and slept for a while. */

@@ -27,7 +27,7 @@ test("step 1: a lower term is refused, and the live connection stays as it was",
   world.invoke({ term: 4 });
   assert.deepEqual(
     world.answers.map(({ status }) => status),
-    ["served", "refused"],
+    ["served", "superseded"],
   );
   world.start({ term: 5 });
   assert.equal(world.connections.length, 1);
