@@ -22,6 +22,12 @@ const TURN_BYTES_MAX = 8 * SOCKET_BYTES_MAX;
 const JOINED_BODY_BYTES_MAX = 4_096;
 /** Messages without a body that the other side may leave unread before it is cut off. */
 const UNREAD_BYTES_MAX = 16 * 1_024 * 1_024;
+/** What a side says once it knows who the other is. */
+const WELCOMES: ReadonlySet<Message["kind"]> = new Set([
+  "welcome",
+  "functionWelcome",
+  "directWelcome",
+]);
 /** How long what is queued may take to leave after `close`. */
 const CLOSE_MS_MAX = 1_000;
 /** Shared by all sockets: each read ends in its parser before the next begins. */
@@ -39,6 +45,8 @@ export interface TcpConnectionOptions {
   readonly remote: string;
   /** True: little is accepted until this side has sent `welcome` or `functionWelcome`. */
   readonly isLocked: boolean;
+  /** True: a side that has not been welcomed is closed without a word, whatever it did wrong. */
+  readonly isSilent?: boolean;
   /** Absent: what a handler throws is thrown out of the loop. */
   readonly onFault?: OnFault;
 }
@@ -108,7 +116,7 @@ export class TcpConnection implements Connection {
       bytes: content.length + (body?.length ?? 0),
       onSent: onSent ?? null,
     });
-    if (message.kind === "welcome" || message.kind === "functionWelcome") this.#parser.unlock();
+    if (WELCOMES.has(message.kind)) this.#parser.unlock();
     if (this.#outbox.bodilessBytes > UNREAD_BYTES_MAX) {
       this.#abort("the other side does not read");
       return;
@@ -126,6 +134,10 @@ export class TcpConnection implements Connection {
     this.#parser.stop();
     this.#closeTimer = setTimeout(() => this.#socket?.destroy(), CLOSE_MS_MAX);
     this.#pumpSoon();
+  }
+
+  abort(reason: string): void {
+    if (!this.#isOver) this.#abort(reason);
   }
 
   /** @internal For whoever makes the socket: the options by which it receives in place. */
@@ -174,6 +186,8 @@ export class TcpConnection implements Connection {
   #fail(error: unknown): void {
     if (error instanceof WireFault) {
       this.#wireFault = error;
+      const isSilent = this.#options.isSilent === true && this.#parser.isLocked;
+      if (isSilent) return this.#abort(error.message);
       if (this.#options.peer !== "proxy") {
         const envelope = { channel: 0, term: 0, invocation: 0 };
         this.send(envelope, { kind: "refused", code: "ICACHE_PROTOCOL", reason: error.message });

@@ -1,4 +1,4 @@
-// Dials proxies over TCP. Connections it makes receive in place. Where an instance may reach the network through a
+// Dials proxies, and clients that listen, over TCP. Connections it makes receive in place. Where an instance may reach the network through a
 // forwarder only (the local Lambda service's second freeze mode), the forwarder is asked for the address first.
 
 import { connect } from "node:net";
@@ -15,11 +15,13 @@ const FORWARDER_ANSWER_BYTES_MAX = 1_024;
 export interface TcpDialerOptions {
   /** `host:port` of a forwarder that takes `CONNECT host:port` in a line and answers `OK` in one. */
   readonly forwarder?: string;
+  /** Whom it dials; default a proxy. */
+  readonly peer?: "proxy" | "client";
   /** Where faults of handlers go; absent, they are thrown out of the loop. */
   readonly onFault?: OnFault;
 }
 
-/** Dials proxies. `deadlineMs` of `dial` counts from the call. */
+/** Dials. `deadlineMs` of `dial` counts from the call. */
 export class TcpDialer implements Dialer {
   readonly #options: TcpDialerOptions;
 
@@ -32,14 +34,14 @@ export class TcpDialer implements Dialer {
     deadlineMs: number,
     opened: (connection: Connection | null, reason: string) => void,
   ): void {
-    const { forwarder, onFault } = this.#options;
+    const { forwarder, onFault, peer = "proxy" } = this.#options;
     const target = parseAddress(forwarder ?? address);
     if (target === null || parseAddress(address) === null) {
       queueMicrotask(() => opened(null, `${address} is not an address of the form host:port`));
       return;
     }
     const connection = new TcpConnection({
-      peer: "proxy",
+      peer,
       remote: address,
       isLocked: false,
       ...(onFault === undefined ? {} : { onFault }),

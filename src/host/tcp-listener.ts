@@ -30,6 +30,8 @@ export interface TcpListenerOptions {
   readonly connectionsMax?: number;
   /** Until the connection is welcomed; default 10 s. */
   readonly welcomeMsMax?: number;
+  /** True: who has not been welcomed is told nothing, not even what it did wrong. */
+  readonly isSilent?: boolean;
   /** False: receive by `data` events, as where Node lacks what receiving in place takes. */
   readonly isInPlace?: boolean;
 }
@@ -74,6 +76,7 @@ export function listenTcp(options: TcpListenerOptions): Promise<TcpListener> {
       peer: options.peer,
       remote: formatAddress(raw.remoteAddress ?? "unknown", raw.remotePort ?? 0),
       isLocked: true,
+      isSilent: options.isSilent ?? false,
       ...(options.onFault === undefined ? {} : { onFault: options.onFault }),
     });
     const own = options.isInPlace === false ? null : inPlaceSocket(raw, connection.onread);

@@ -113,6 +113,13 @@ export class SimConnection implements Connection {
     this.machine.clock.setTimer(CLOSE_MS_MAX, () => this.fail(reason));
   }
 
+  abort(reason: string): void {
+    if (this.isOver) return;
+    this.#closeReason ??= reason;
+    this.#settle(this.#outbox.take(Number.POSITIVE_INFINITY));
+    this.#wake();
+  }
+
   /** From now on nothing passes in either direction, and nobody is told. */
   cut(): void {
     this.#isCut = true;

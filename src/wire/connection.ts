@@ -26,6 +26,8 @@ export interface Connection {
   dropQueued(channel: number): void;
   /** Idempotent. `onClose` follows in a later turn unless it has been called. Messages already queued are sent if they can be within a second. */
   close(reason: string): void;
+  /** Closes at once: nothing queued is sent, and when this returns no place is written to and no body is read any more. `onSent` and `onClose` are called in a later turn. */
+  abort(reason: string): void;
   /** Where what comes in goes; set once, in the turn in which the connection was handed over. */
   setHandler(handler: ConnectionHandler): void;
 }
@@ -50,4 +52,18 @@ export interface Dialer {
     deadlineMs: number,
     opened: (connection: Connection | null, reason: string) => void,
   ): void;
+}
+
+/** Takes in connections at an address. */
+export interface Door {
+  /**
+   * `accept` takes over each connection and sets its handler. `opened` is called once, in a later turn: with the address
+   * that others dial, or with null and the reason why there is none.
+   */
+  open(
+    accept: (connection: Connection) => void,
+    opened: (address: string | null, reason: string) => void,
+  ): void;
+  /** Takes no more, aborts what is open; `closed` is called when all are gone. */
+  close(closed: () => void): void;
 }

@@ -8,9 +8,10 @@
 import { KEY_BYTES_MAX } from "../core/ids.ts";
 import { CHUNKS_PER_STRIPE_MAX, METADATA_PAIRS_MAX } from "../core/limits.ts";
 import { MEMBERS_MAX } from "../core/membership.ts";
+import { chunkIdentity, digest, message, place } from "./description.ts";
+import { DIRECT_MESSAGES } from "./direct-messages.ts";
 import {
   bytes,
-  type FieldType,
   type FieldValues,
   flag,
   listOf,
@@ -23,33 +24,9 @@ import {
   u53,
 } from "./schema.ts";
 
-/** Which side may send a message. */
-export type Sender = "client" | "proxy" | "function" | "any";
-
-interface Description<F> {
-  readonly type: number;
-  readonly from: readonly Sender[];
-  readonly fields: F;
-  /** One sentence for the protocol page. */
-  readonly about: string;
-  /** Proxy to function: counted, so that a BYE can tell whether it crossed with work. */
-  readonly isRequest?: true;
-}
-
-function message<F extends { readonly [name: string]: FieldType<unknown> }>(
-  type: number,
-  from: readonly Sender[],
-  about: string,
-  fields: F,
-  more?: { readonly isRequest: true },
-): Description<F> {
-  return { type, from, about, fields, ...more };
-}
+export type { Sender } from "./description.ts";
 
 const key = text(KEY_BYTES_MAX);
-const digest = { digestLow: u32, digestHigh: u32 };
-const place = { stripe: u32, index: u8 };
-const chunkIdentity = { keyHash: bytes(16), version: u53, stripe: u32, index: u8 };
 const metadata = listOf(struct({ name: text(1_024), value: text(8_192) }), METADATA_PAIRS_MAX);
 const described = {
   bytes: u53,
@@ -381,6 +358,8 @@ export const MESSAGES = {
     chunks: listOf(struct({ ...chunkIdentity, bytes: u32 }), 1_000),
     isLast: flag,
   }),
+
+  ...DIRECT_MESSAGES,
 } as const;
 
 /** The name of a message. */

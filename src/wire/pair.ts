@@ -94,6 +94,13 @@ class PairEnd implements Connection {
     this.#wake();
   }
 
+  abort(reason: string): void {
+    if (this.#isOver) return;
+    this.#closeReason ??= reason;
+    for (const frame of this.#outbox.take(Number.POSITIVE_INFINITY)) this.#settle(frame.onSent);
+    this.#wake();
+  }
+
   #wake(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;

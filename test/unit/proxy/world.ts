@@ -48,6 +48,7 @@ function slowConnection(inner: Connection, hold: Hold): Connection {
     },
     dropQueued: (channel) => inner.dropQueued(channel),
     close: (reason) => inner.close(reason),
+    abort: (reason) => inner.abort(reason),
     setHandler: (handler) => inner.setHandler(handler),
   };
 }
@@ -253,6 +254,7 @@ export class World {
       },
       dropQueued: (channel) => inner.dropQueued(channel),
       close: (reason) => inner.close(reason),
+      abort: (reason) => inner.abort(reason),
       setHandler: (handler) =>
         inner.setHandler({
           bodyPlace: (envelope, message, bytes) =>

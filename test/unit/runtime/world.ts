@@ -101,6 +101,10 @@ export class ScriptedConnection implements Connection {
     this.closeReason ??= reason;
   }
 
+  abort(reason: string): void {
+    this.closeReason ??= reason;
+  }
+
   /** The connection breaks, as seen by the function. */
   lose(reason = "reset"): void {
     this.#handler?.onClose(reason);
