@@ -48,10 +48,12 @@ function createRuntime(): RuntimeCore | string {
   const settings = readSettings(process.env);
   if (typeof settings === "string") return settings;
   const forwarder = process.env["INFINICACHE_LOCAL_FORWARDER"];
+  const way = forwarder === undefined ? {} : { forwarder };
   return new RuntimeCore(settings, {
     clock: new SystemClock(),
     crypto: new NodeCrypto(),
-    dialer: new TcpDialer(forwarder === undefined ? {} : { forwarder }),
+    dialer: new TcpDialer(way),
+    clientDialer: new TcpDialer({ ...way, peer: "client" }),
   });
 }
 

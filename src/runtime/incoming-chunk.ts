@@ -23,7 +23,7 @@ export interface IncomingPort {
 /** A chunk coming in, in order of offset. */
 export class IncomingChunk implements Transfer {
   progressAt: number;
-  readonly #announced: MessageOf<"chunkPut">;
+  readonly #announced: MessageOf<"chunkPut" | "chunkTake">;
   readonly #bytes: ChunkBytes;
   readonly #port: IncomingPort;
   readonly #hasher = createHasher();
@@ -31,7 +31,7 @@ export class IncomingChunk implements Transfer {
   #isLent = false;
 
   constructor(
-    announced: MessageOf<"chunkPut">,
+    announced: MessageOf<"chunkPut" | "chunkTake">,
     bytes: ChunkBytes,
     seed: { readonly low: number; readonly high: number },
     port: IncomingPort,

@@ -14,8 +14,10 @@ import {
   WRONG_MAC,
 } from "../core/invocation.ts";
 import { INVOCATION_MS_MAX } from "../core/limits.ts";
+import type { Dialer } from "../wire/connection.ts";
 import { MESSAGES, type Message } from "../wire/messages.ts";
 import { ChunkStore } from "./chunk-store.ts";
+import { DirectLines } from "./direct-lines.ts";
 import { Leave } from "./leave.ts";
 import { Session, type SessionCounters, type SessionPorts } from "./session.ts";
 import { Transfers } from "./transfers.ts";
@@ -33,6 +35,12 @@ export interface RuntimeSettings {
   readonly budgetBytes: number;
 }
 
+/** What an instance needs of the outside. */
+export interface RuntimePorts extends SessionPorts {
+  /** Dials clients that listen; absent: chunks go through the proxy only. */
+  readonly clientDialer?: Dialer;
+}
+
 interface Invocation {
   readonly order: InvokeOrder;
   readonly leave: Leave;
@@ -45,15 +53,16 @@ export class RuntimeCore {
   readonly instance: string;
   readonly store: ChunkStore;
   readonly #settings: RuntimeSettings;
-  readonly #ports: SessionPorts;
+  readonly #ports: RuntimePorts;
   readonly #session: Session;
+  readonly #clients: DirectLines;
   readonly #transfers: Transfers;
   #invocation: Invocation | null = null;
   /** The highest that has invoked this instance. */
   #reign: Reign | null = null;
   #generation: number | null = null;
 
-  constructor(settings: RuntimeSettings, ports: SessionPorts) {
+  constructor(settings: RuntimeSettings, ports: RuntimePorts) {
     const { pool, node, nodeKey } = settings;
     const instance = ports.crypto.randomBytes(16);
     this.instance = toHex(instance);
@@ -73,11 +82,14 @@ export class RuntimeCore {
         message.kind === "data" ? this.#transfers.place(channel, message, bytes) : null,
       onMessage: (channel, message, body) => this.#receive(channel, message, body),
     });
+    const { clock, crypto, clientDialer = null } = ports;
+    this.#clients = new DirectLines({ clock, crypto, dialer: clientDialer }, instance);
     this.#transfers = new Transfers(ports.clock, this.store, {
       send: (channel, message, body, onSent) => this.#session.send(channel, message, body, onSent),
       dropQueued: (channel) => this.#session.connection?.dropQueued(channel),
       queuedBytes: () => this.#session.connection?.queuedBytes ?? 0,
       generation: () => this.#generation ?? 0,
+      direct: this.#clients,
       fault: (reason) => this.#session.fault(reason),
       onIdle: () => this.#invocation?.leave.onWorkEnded(),
     });
@@ -118,6 +130,7 @@ export class RuntimeCore {
   #begin(order: InvokeOrder, remainingMs: number, done: (answer: InvokeAnswer) => void): void {
     const { clock } = this.#ports;
     const isFresh = this.#generation === null;
+    if (this.#reign === null || compareReigns(order, this.#reign) !== 0) this.#clients.clear();
     this.#reign = order;
     if (order.generation !== this.#generation) {
       // Before the hello, whose digest is then that of an empty store. The order is MACed, so this is no stranger's doing.
@@ -160,6 +173,17 @@ export class RuntimeCore {
         return;
       case "chunkGet":
         this.#transfers.get(channel, message);
+        return;
+      case "directDial":
+        this.#clients.dial(message, (isUp) =>
+          this.#session.send(channel, { kind: "directState", isUp }),
+        );
+        return;
+      case "chunkSend":
+        this.#transfers.deliver(channel, message);
+        return;
+      case "chunkTake":
+        this.#transfers.take(channel, message);
         return;
       case "chunkVerify":
         this.#transfers.verify(channel, message);

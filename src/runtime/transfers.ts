@@ -10,6 +10,8 @@ import type { Clock } from "../core/ports.ts";
 import type { Message, MessageOf, WireChunkId } from "../wire/messages.ts";
 import type { ChunkStore, StoredChunk } from "./chunk-store.ts";
 import { Deadline } from "./deadline.ts";
+import type { DirectLines } from "./direct-lines.ts";
+import { DirectIncoming, DirectOutgoing } from "./direct-transfers.ts";
 import { IncomingChunk } from "./incoming-chunk.ts";
 import { InventoryPages } from "./inventory-pages.ts";
 import { OutgoingChunk } from "./outgoing-chunk.ts";
@@ -29,6 +31,8 @@ export interface TransferPort {
   queuedBytes(): number;
   /** The generation of the store: part of every chunk's identity. */
   generation(): number;
+  /** The connections to clients. */
+  readonly direct: Pick<DirectLines, "offer" | "withdraw" | "redeem">;
   /** The proxy broke the protocol. */
   fault(reason: string): void;
   /** The last open exchange ended. */
@@ -73,45 +77,57 @@ export class Transfers {
 
   /** Begins to take a chunk in, or answers at once. */
   put(channel: number, message: MessageOf<"chunkPut">): void {
-    if (message.bytes > CHUNK_BYTES_MAX) {
-      this.#port.fault(`a chunk of ${message.bytes} bytes, limit ${CHUNK_BYTES_MAX}`);
-      return;
-    }
-    if (!this.#mayOpen(channel)) return;
-    const held = this.#store.find(message);
-    const isSame =
-      held !== null &&
-      held.bytes.length === message.bytes &&
-      held.digestLow === message.digestLow &&
-      held.digestHigh === message.digestHigh;
-    // A repeated request, or the second of two: the parts that follow find no exchange and are thrown away.
-    if (isSame) {
-      this.#port.send(channel, this.#storedNow());
-      return;
-    }
-    const place = this.#store.reserve(message.bytes);
-    if (place === null) {
-      this.#port.send(channel, this.#refused("full"));
-      return;
-    }
-    const seed = seedOf({ ...identityOf(message), generation: this.#port.generation() });
-    const incoming = new IncomingChunk(message, place, seed, {
-      now: () => this.#clock.now(),
-      grant: (bytes) => {
-        const { stripe, index } = message;
-        this.#port.send(channel, { kind: "credit", stripe, index, bytes });
-      },
-      release: (isLent) => this.#store.release(place, isLent),
-      complete: (isGood) => {
-        if (isGood) this.#store.add({ ...message, bytes: place });
-        else this.#store.release(place, false);
-        this.#port.send(channel, isGood ? this.#storedNow() : this.#refused("corrupt"));
-        this.#close(channel);
-      },
-      interrupt: () => this.#interrupt(channel, () => this.#refused("interrupted")),
+    const incoming = this.#receive(channel, message, (bytes) => {
+      const { stripe, index } = message;
+      this.#port.send(channel, { kind: "credit", stripe, index, bytes });
     });
+    if (incoming === null) return;
     this.#begin(channel, incoming);
     incoming.begin();
+  }
+
+  /** The same for a chunk that is to be fetched from a client. */
+  take(channel: number, message: MessageOf<"chunkTake">): void {
+    let transfer: DirectIncoming | null = null;
+    const incoming = this.#receive(
+      channel,
+      message,
+      () => {},
+      () => transfer?.close(),
+    );
+    if (incoming === null) return;
+    const interrupt = (): void => incoming.giveUp();
+    transfer = new DirectIncoming(incoming, interrupt);
+    this.#begin(channel, transfer);
+    const line = this.#port.direct.redeem(message.peer, message.ticket, transfer);
+    if (line === null) return interrupt();
+    transfer.begin(line);
+    incoming.begin();
+  }
+
+  /** Offers a chunk to a client, or says that it is not here. */
+  deliver(channel: number, message: MessageOf<"chunkSend">): void {
+    if (!this.#mayOpen(channel)) return;
+    const chunk = this.#store.find(message);
+    if (chunk === null) {
+      this.#port.send(channel, { kind: "chunkAbsent" });
+      return;
+    }
+    const { peer, ticket } = message;
+    const fail = (): void => this.#interrupt(channel, () => ({ kind: "undelivered" }));
+    const outgoing = new DirectOutgoing(chunk, {
+      now: () => this.#clock.now(),
+      lend: () => this.#store.lend(chunk),
+      giveBack: () => this.#store.giveBack(chunk),
+      delivered: () => {
+        this.#port.send(channel, { kind: "chunkDelivered" });
+        this.#close(channel);
+      },
+      fail,
+      withdraw: () => this.#port.direct.withdraw(ticket),
+    });
+    this.#begin(channel, outgoing);
+    if (!this.#port.direct.offer(peer, ticket, outgoing) && this.#open.has(channel)) fail();
   }
 
   /** Begins to send a chunk, or says that it is not here. */
@@ -189,6 +205,50 @@ export class Transfers {
   endAll(): void {
     for (const channel of this.#open.keys()) this.#end(channel);
     this.#sweep.cancel();
+  }
+
+  /** Makes room for a chunk that will come; null when that was answered at once. */
+  #receive(
+    channel: number,
+    message: MessageOf<"chunkPut" | "chunkTake">,
+    grant: (bytes: number) => void,
+    completed: () => void = () => {},
+  ): IncomingChunk | null {
+    if (message.bytes > CHUNK_BYTES_MAX) {
+      this.#port.fault(`a chunk of ${message.bytes} bytes, limit ${CHUNK_BYTES_MAX}`);
+      return null;
+    }
+    if (!this.#mayOpen(channel)) return null;
+    const held = this.#store.find(message);
+    const isSame =
+      held !== null &&
+      held.bytes.length === message.bytes &&
+      held.digestLow === message.digestLow &&
+      held.digestHigh === message.digestHigh;
+    // A repeated request, or the second of two: the parts that follow find no exchange and are thrown away.
+    if (isSame) {
+      this.#port.send(channel, this.#storedNow());
+      return null;
+    }
+    const place = this.#store.reserve(message.bytes);
+    if (place === null) {
+      this.#port.send(channel, this.#refused("full"));
+      return null;
+    }
+    const seed = seedOf({ ...identityOf(message), generation: this.#port.generation() });
+    return new IncomingChunk(message, place, seed, {
+      now: () => this.#clock.now(),
+      grant,
+      release: (isLent) => this.#store.release(place, isLent),
+      complete: (isGood) => {
+        if (isGood) this.#store.add({ ...message, bytes: place });
+        else this.#store.release(place, false);
+        this.#port.send(channel, isGood ? this.#storedNow() : this.#refused("corrupt"));
+        completed();
+        this.#close(channel);
+      },
+      interrupt: () => this.#interrupt(channel, () => this.#refused("interrupted")),
+    });
   }
 
   #mayOpen(channel: number): boolean {
