@@ -93,6 +93,10 @@ export interface ProxyStatus {
     readonly movedAway: number;
     /** Requests that belong to another proxy, or came before this one could serve them. */
     readonly wrongEpochs: number;
+    /** Chunks that went straight between client and function, each way, and such transfers that failed. */
+    readonly directGets: number;
+    readonly directPuts: number;
+    readonly directFailures: number;
   };
   readonly cost: {
     readonly byPurpose: Readonly<Record<Purpose, PurposeCost>>;

@@ -17,17 +17,24 @@ export interface UploadOrder {
   readonly purpose: "serve" | "repair";
 }
 
+/** A chunk on its way to a function, through the proxy or past it. */
+export interface Upload {
+  readonly order: UploadOrder;
+  readonly link: NodeLink;
+  cancel(): void;
+}
+
 /** The PUT or repair to which the chunk belongs. */
 export interface UploadOwner {
   /** These bytes have left for the function: the client may send as many more. */
-  onForwarded(upload: ChunkUpload, bytes: number): void;
-  onStored(upload: ChunkUpload, instance: InstanceId): void;
+  onForwarded(upload: Upload, bytes: number): void;
+  onStored(upload: Upload, instance: InstanceId): void;
   /** Not stored, and this upload is over. */
-  onUploadFailed(upload: ChunkUpload, reason: ExchangeEnd | "full" | "corrupt"): void;
+  onUploadFailed(upload: Upload, reason: ExchangeEnd | "full" | "corrupt"): void;
 }
 
 /** An upload under way. */
-export class ChunkUpload implements Exchange {
+export class ChunkUpload implements Exchange, Upload {
   readonly purpose: "serve" | "repair";
   readonly order: UploadOrder;
   readonly link: NodeLink;

@@ -4,9 +4,10 @@
 import { keyFault, type ObjectKey } from "../core/ids.ts";
 import { toHex } from "../core/invocation.ts";
 import type { Membership } from "../core/membership.ts";
-import type { Timer } from "../core/ports.ts";
+import type { Crypto, Timer } from "../core/ports.ts";
 import type { Connection, ConnectionHandler, Envelope } from "../wire/connection.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
+import { DirectPeers } from "./direct-peers.ts";
 import { describe, GetOperation } from "./get-operation.ts";
 import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import { PutOperation } from "./put-operation.ts";
@@ -32,6 +33,9 @@ export interface ClientSessionContext extends OperationContext {
   /** Why nothing is served any more; null while it is. */
   superseded(): string | null;
   statusJson(): string;
+  readonly crypto: Crypto;
+  /** A number by which functions know a client that listens. */
+  nextPeer(): number;
   onClosed(session: ClientSession): void;
 }
 
@@ -44,6 +48,7 @@ export class ClientSession implements ConnectionHandler {
   #clientId: string | null = null;
   /** The number of the document the client works by. */
   #epoch = 0;
+  #direct: DirectPeers | null = null;
 
   constructor(connection: Connection, context: ClientSessionContext) {
     this.connection = connection;
@@ -142,6 +147,8 @@ export class ClientSession implements ConnectionHandler {
     switch (message.kind) {
       case "ping":
         return this.#send(channel, { kind: "pong", nonce: message.nonce });
+      case "listen":
+        return this.#listen(message);
       case "putOpen":
         return this.#run(
           channel,
@@ -171,6 +178,16 @@ export class ClientSession implements ConnectionHandler {
     }
   }
 
+  /** Functions may dial this client from now on, or, without an address, no more. */
+  #listen({ address, secret }: MessageOf<"listen">): void {
+    const { clock, crypto, counters } = this.#context;
+    const at = { address, secret };
+    this.#direct =
+      address === ""
+        ? null
+        : new DirectPeers(this.#context.nextPeer(), at, { clock, crypto, counters });
+  }
+
   #run(channel: number, operation: Operation | null): void {
     if (operation !== null) this.#operations.set(channel, operation);
   }
@@ -178,6 +195,7 @@ export class ClientSession implements ConnectionHandler {
   #channel(channel: number, clientId: string): ClientChannel {
     return {
       clientId,
+      direct: this.#direct,
       send: (message, body, onSent) => this.#send(channel, message, body, onSent),
       end: () => this.#operations.delete(channel),
     };

@@ -40,5 +40,8 @@ export function createCounters(): ProxyCounters {
     failovers: 0,
     movedAway: 0,
     wrongEpochs: 0,
+    directGets: 0,
+    directPuts: 0,
+    directFailures: 0,
   };
 }

@@ -90,6 +90,8 @@ export class GetOperation implements Operation {
     } else if (message.kind === "chunkBad") {
       this.#context.counters.corruptChunks++;
       this.#stripes.get(message.stripe)?.onBad(message.index);
+    } else if (message.kind === "notReceived") {
+      this.#stripes.get(message.stripe)?.onNotReceived(message.index, message.attempt);
     } else if (message.kind === "getDone") {
       this.#context.counters.hits++;
       this.#free();

@@ -5,6 +5,7 @@ import type { Clock, Random, WallClock } from "../core/ports.ts";
 import type { Message } from "../wire/messages.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
 import type { ProxyCounters } from "./counters.ts";
+import type { DirectPeers } from "./direct-peers.ts";
 import type { HedgeBudget, TransferLatency } from "./latency.ts";
 import type { ObjectTable } from "./object-table.ts";
 import type { ObjectVersion } from "./object-version.ts";
@@ -25,6 +26,8 @@ export interface Operation {
 /** How an operation speaks to its client. */
 export interface ClientChannel {
   readonly clientId: string;
+  /** The functions that have a connection to the client; null: it takes none in. */
+  readonly direct: DirectPeers | null;
   send(message: Message, body?: Uint8Array, onSent?: () => void): void;
   /** The operation has ended; the channel is free. */
   end(): void;

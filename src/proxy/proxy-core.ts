@@ -61,6 +61,7 @@ export class ProxyCore {
   /** Computed once for each node. */
   readonly #nodeKeys: Uint8Array[] = [];
   #functionAddress = "";
+  #lastPeer = 0;
   #nextInvocation = 1;
   #sweepTimer: Timer | null = null;
   #onGreeted: (() => void)[] = [];
@@ -380,6 +381,8 @@ export class ProxyCore {
         })),
       }),
       superseded: () => this.#superseded,
+      crypto: ports.crypto,
+      nextPeer: () => ++this.#lastPeer,
       statusJson: () => JSON.stringify(this.status()),
       onClosed: (session) => this.#clients.delete(session),
     };

@@ -96,6 +96,12 @@ export class PutOperation implements Operation {
       case "data":
         this.#stripes.get(message.stripe)?.onData(message, body);
         return;
+      case "askDirect":
+        this.#stripes.get(message.stripe)?.openDirect();
+        return;
+      case "notReceived":
+        this.#stripes.get(message.stripe)?.onNotReceived(message.index, message.attempt);
+        return;
       case "putCommit":
         return this.#onCommit(message);
       default:

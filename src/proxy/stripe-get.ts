@@ -7,6 +7,7 @@ import type { Timer } from "../core/ports.ts";
 import type { MessageOf } from "../wire/messages.ts";
 import { type CheckOutcome, ChunkCheck } from "./chunk-check.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
+import { DirectReader } from "./direct-reader.ts";
 import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
 import type { ClientChannel, OperationContext } from "./operation.ts";
 import type { Part } from "./part-pool.ts";
@@ -16,7 +17,7 @@ export type StripeEnd = "lost" | "unreachable";
 
 type ChunkState =
   | { readonly kind: "idle" }
-  | { readonly kind: "fetching"; readonly reader: ChunkReader }
+  | { readonly kind: "fetching"; readonly reader: ChunkReader | DirectReader }
   | { readonly kind: "done" }
   /** Found corrupt by this reader; its function is checking it. */
   | { readonly kind: "doubted" }
@@ -96,15 +97,43 @@ export class StripeGet {
     this.#fill();
   }
 
+  /** The client says that it did not get the chunk directly: it gets it from here. */
+  onNotReceived(index: number, attempt: number): void {
+    const chunk = this.#chunks[index];
+    if (chunk === undefined || attempt !== this.#attempts.get(index)) return;
+    if (chunk.kind === "fetching" && chunk.reader.isDirect) {
+      chunk.reader.leave();
+      return this.onUndelivered(index, true);
+    }
+    // Its function has heard that it arrived, which can only be said of what it sent earlier.
+    if (chunk.kind !== "done") return;
+    this.#chunks[index] = IDLE;
+    this.#fill();
+  }
+
+  /** The chunk can be had directly: the client redeems the ticket. */
+  onTicket(index: number, instance: Uint8Array, ticket: Uint8Array): void {
+    const attempt = this.#nextAttempt(index);
+    const { stripe } = this;
+    this.channel.send({ kind: "chunkDirect", stripe, index, attempt, instance, ticket });
+  }
+
+  /** The direct way has failed: the chunk goes through the proxy. */
+  onUndelivered(index: number, isBroken: boolean): void {
+    const place = placeOf(this.object, this.stripe, index);
+    const link = place === undefined ? undefined : this.#context.pool.links[place.node];
+    if (isBroken && link !== undefined) this.channel.direct?.forget(link);
+    if (this.#isClosed) return;
+    this.#fetch(index, new ChunkReader(this, index));
+  }
+
   onFound(index: number, found: MessageOf<"chunkFound">): void {
     const { bytes, digestLow, digestHigh } = found;
-    const attempt = (this.#attempts.get(index) ?? -1) + 1;
-    this.#attempts.set(index, attempt);
     this.channel.send({
       kind: "chunk",
       stripe: this.stripe,
       index,
-      attempt,
+      attempt: this.#nextAttempt(index),
       bytes,
       digestLow,
       digestHigh,
@@ -215,9 +244,21 @@ export class StripeGet {
   #ask(index: number): void {
     this.#context.counters.chunkGets++;
     this.#context.hedges.earn();
-    const reader = new ChunkReader(this, index);
+    this.#fetch(
+      index,
+      DirectReader.where(this, index, this.#context) ?? new ChunkReader(this, index),
+    );
+  }
+
+  #fetch(index: number, reader: ChunkReader | DirectReader): void {
     this.#chunks[index] = { kind: "fetching", reader };
     reader.begin(this.#context);
+  }
+
+  #nextAttempt(index: number): number {
+    const attempt = (this.#attempts.get(index) ?? -1) + 1;
+    this.#attempts.set(index, attempt);
+    return attempt;
   }
 
   #armHedge(): void {
@@ -269,6 +310,7 @@ export class StripeGet {
 
 /** Binds a fetch to one chunk of one stripe. */
 class ChunkReader implements FetchReader {
+  readonly isDirect = false;
   readonly #stripe: StripeGet;
   readonly #index: number;
   #fetch: ChunkFetch | null = null;

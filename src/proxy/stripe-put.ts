@@ -2,14 +2,17 @@
 // when enough are confirmed.
 
 import { type CodeSpec, chunkCount, quorum } from "../core/code.ts";
+import { DIRECT_CHUNK_BYTES_MIN } from "../core/direct.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { InstanceId, NodeIndex, Version } from "../core/ids.ts";
 import { chunkLength } from "../core/layout.ts";
 import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { Timer } from "../core/ports.ts";
 import type { MessageOf, WireChunkId } from "../wire/messages.ts";
-import { ChunkUpload, type UploadOwner } from "./chunk-upload.ts";
+import { ChunkUpload, type Upload, type UploadOwner } from "./chunk-upload.ts";
+import { DirectUpload, type DirectWay, wayInWords } from "./direct-upload.ts";
 import type { ExchangeEnd } from "./exchange.ts";
+import type { NodeLink } from "./node-link.ts";
 import { chunkName } from "./node-space.ts";
 import type { ChunkPlace } from "./object-version.ts";
 import type { ClientChannel, OperationContext } from "./operation.ts";
@@ -44,7 +47,9 @@ interface ChunkPut {
   readonly bytes: number;
   node: NodeIndex;
   attempt: number;
-  upload: ChunkUpload | null;
+  upload: Upload | null;
+  /** The way past the proxy, which the client was told; null: through it. */
+  way: DirectWay | null;
   /** Bytes of this attempt that came from the client. */
   received: number;
   /** Bytes of this attempt that the client may send. */
@@ -110,6 +115,7 @@ export class StripePut implements UploadOwner {
         node,
         attempt: 0,
         upload: null,
+        way: null,
         received: 0,
         allowed: CREDIT_BYTES_INITIAL,
         movedAt,
@@ -140,6 +146,31 @@ export class StripePut implements UploadOwner {
     }));
   }
 
+  /** The client asks which chunks it may send straight to their functions. */
+  openDirect(): void {
+    const { direct } = this.#channel;
+    const ways: ReturnType<typeof wayInWords>[] = [];
+    for (const chunk of this.#chunks) {
+      const isFresh = chunk.attempt === 0 && chunk.upload === null && chunk.way === null;
+      if (direct === null || !isFresh || chunk.bytes < DIRECT_CHUNK_BYTES_MIN) continue;
+      const instance = direct.upTo(this.#context.pool.link(chunk.node));
+      if (instance === null) continue;
+      chunk.way = { peer: direct.peer, instance, ticket: direct.drawTicket() };
+      ways.push(wayInWords(chunk.index, chunk.way));
+    }
+    this.#channel.send({ kind: "stripeOpened", stripe: this.stripe, direct: ways });
+  }
+
+  /** The direct transfer of this attempt came to nothing on the client's side. */
+  onNotReceived(index: number, attempt: number): void {
+    const chunk = this.#chunks[index];
+    if (chunk === undefined || chunk.way === null || chunk.attempt !== attempt) return;
+    if (chunk.state !== "pending") return;
+    chunk.upload?.cancel();
+    chunk.upload = null;
+    this.#retry(chunk, true);
+  }
+
   onChunk(message: MessageOf<"putChunk">): void {
     const chunk = this.#chunks[message.index];
     if (
@@ -163,10 +194,15 @@ export class StripePut implements UploadOwner {
       purpose: "serve",
     } as const;
     const { pool } = this.#context;
+    const link = pool.link(chunk.node);
+    const sendDrops = (to: NodeLink): void => pool.sendDrops(to);
     chunk.movedAt = this.#context.clock.now();
-    chunk.upload = new ChunkUpload(order, pool.link(chunk.node), this, (link) =>
-      pool.sendDrops(link),
-    );
+    if (chunk.way === null) {
+      chunk.upload = new ChunkUpload(order, link, this, sendDrops);
+      return;
+    }
+    chunk.received = chunk.bytes; // None of it comes here.
+    chunk.upload = new DirectUpload(order, link, chunk.way, this, sendDrops);
   }
 
   bodyPlace(message: MessageOf<"data">, bytes: number): Uint8Array | null {
@@ -186,7 +222,7 @@ export class StripePut implements UploadOwner {
     if (
       body === null ||
       chunk === undefined ||
-      chunk.upload === null ||
+      !(chunk.upload instanceof ChunkUpload) ||
       chunk.attempt !== message.attempt ||
       chunk.received !== message.offset
     )
@@ -196,7 +232,7 @@ export class StripePut implements UploadOwner {
     chunk.upload.feed(new Part(this.#context.parts, body, message.offset));
   }
 
-  onForwarded(upload: ChunkUpload, bytes: number): void {
+  onForwarded(upload: Upload, bytes: number): void {
     const chunk = this.#chunkOf(upload);
     if (chunk === undefined) return;
     chunk.movedAt = this.#context.clock.now();
@@ -205,9 +241,10 @@ export class StripePut implements UploadOwner {
     this.#channel.send({ kind: "credit", stripe: this.stripe, index: chunk.index, bytes });
   }
 
-  onStored(upload: ChunkUpload, instance: InstanceId): void {
+  onStored(upload: Upload, instance: InstanceId): void {
     const chunk = this.#chunkOf(upload);
     if (chunk === undefined) return;
+    if (chunk.way !== null) this.#context.counters.directPuts++;
     chunk.state = "stored";
     chunk.instance = instance;
     chunk.upload = null;
@@ -215,7 +252,7 @@ export class StripePut implements UploadOwner {
     this.#judge();
   }
 
-  onUploadFailed(upload: ChunkUpload, reason: ExchangeEnd | "full" | "corrupt"): void {
+  onUploadFailed(upload: Upload, reason: ExchangeEnd | "full" | "corrupt"): void {
     const chunk = this.#chunkOf(upload);
     if (chunk === undefined) return;
     chunk.upload = null;
@@ -238,6 +275,8 @@ export class StripePut implements UploadOwner {
 
   #retry(chunk: ChunkPut, onSameNode: boolean): void {
     if (this.#isStored || this.#isClosed) return this.#fail(chunk);
+    if (chunk.way !== null) this.#channel.direct?.forget(this.#context.pool.link(chunk.node));
+    chunk.way = null; // Once only: what failed directly goes through the proxy.
     chunk.attempt++;
     chunk.received = 0;
     chunk.allowed = CREDIT_BYTES_INITIAL;
@@ -328,7 +367,7 @@ export class StripePut implements UploadOwner {
     });
   }
 
-  #chunkOf(upload: ChunkUpload): ChunkPut | undefined {
+  #chunkOf(upload: Upload): ChunkPut | undefined {
     return this.#chunks.find((chunk) => chunk.upload === upload);
   }
 
