@@ -3,8 +3,9 @@
 import { STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
 import type { Membership } from "../core/membership.ts";
 import type { Clock, Crypto, Random } from "../core/ports.ts";
-import type { Dialer } from "../wire/connection.ts";
+import type { Dialer, Door } from "../wire/connection.ts";
 import { BufferPool } from "./buffer-pool.ts";
+import type { DirectCounts } from "./direct-hub.ts";
 import type { RepairCounts } from "./repair-queue.ts";
 
 /** Four streams at once with two stripes each. */
@@ -43,6 +44,10 @@ export interface CacheOptions {
   readonly parityBytesMax?: number;
   /** Offer chunks that a read found lost to the proxy. Default true. */
   readonly repairs?: boolean;
+  /** Where functions may dial this client; absent: everything goes through the proxy. */
+  readonly door?: Door;
+  /** The door could not be opened. */
+  readonly onDoorFault?: (reason: string) => void;
   /** Makes memory that need not be zero. Default: zeroed memory. */
   readonly allocate?: (bytes: number) => Uint8Array;
 }
@@ -57,6 +62,8 @@ export interface CacheCounters {
   readonly repairs: Readonly<RepairCounts>;
   /** Results of loaders that could not be stored. */
   readonly loadsNotStored: number;
+  /** The door for functions; null: there is none. */
+  readonly direct: DirectCounts | null;
 }
 
 /** The pools of one cache. A holder of one never waits for a second from the same. */

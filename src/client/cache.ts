@@ -6,6 +6,7 @@ import type { Message } from "../wire/messages.ts";
 import type { Body, Cache, CallOptions, GetOptions, PutOptions, PutResult } from "./api.ts";
 import { BufferSink } from "./buffer-sink.ts";
 import { type CacheCounters, CacheMemory, type CacheOptions } from "./cache-options.ts";
+import { DirectHub } from "./direct-hub.ts";
 import { clearEverywhere, listEverywhere, PING, statusEverywhere } from "./everyone.ts";
 import { Gate, OPERATIONS_MAX, OPERATIONS_WAITING_MAX } from "./gate.ts";
 import { GetOperation, type GetOutcome, STRIPES_AHEAD_MAX } from "./get-operation.ts";
@@ -46,6 +47,7 @@ export class ProxyCache implements Cache {
   readonly #context: RunContext;
   readonly #proxies: Proxies;
   readonly #memory: CacheMemory;
+  readonly #hub: DirectHub | null;
   readonly #runner: Runner;
   readonly #repairs: RepairQueue;
   readonly #flights: Flights;
@@ -68,7 +70,12 @@ export class ProxyCache implements Cache {
       token: options.token ?? "",
       agent: options.agent ?? "infinicache-js",
       unreachableMs: options.unreachableMs ?? UNREACHABLE_MS_DEFAULT,
+      listens: () => this.#hub?.listen ?? null,
     });
+    const { door, onDoorFault: onFault } = options;
+    const onOpened = (): void => this.#proxies.sayListen();
+    const hub = { clock, crypto, onOpened, ...(onFault === undefined ? {} : { onFault }) };
+    this.#hub = door === undefined ? null : new DirectHub({ ...hub, door });
     this.#context = {
       clock,
       sessions: this.#proxies,
@@ -87,6 +94,7 @@ export class ProxyCache implements Cache {
       pooledBytes: this.#memory.usedBytes,
       repairs: { ...this.#repairs.counts },
       loadsNotStored: this.#loadsNotStored,
+      direct: this.#hub?.counts ?? null,
     };
   }
 
@@ -151,6 +159,7 @@ export class ProxyCache implements Cache {
       readBytesPerSecondMin:
         this.#options.readBytesPerSecondMin ?? READ_BYTES_PER_SECOND_MIN_DEFAULT,
       bodies: this.#bodies,
+      hub: this.#hub,
     };
     return openStream(context, objectKey, options);
   }
@@ -226,7 +235,7 @@ export class ProxyCache implements Cache {
       for (const body of this.#bodies) body.fail(error);
       this.#runner.close(error);
       this.#repairs.close(error);
-      this.#proxies.close(resolve);
+      this.#proxies.close(() => (this.#hub === null ? resolve() : this.#hub.close(resolve)));
     });
     return this.#closing;
   }
@@ -245,7 +254,7 @@ export class ProxyCache implements Cache {
         usesCallersMemory: isBuffer,
       },
       options,
-      (host) => new PutOperation(host, request, source, this.#memory.parity),
+      (host) => new PutOperation(host, request, source, this.#memory.parity, this.#hub),
     );
   }
 
@@ -274,7 +283,8 @@ export class ProxyCache implements Cache {
         usesCallersMemory: into !== null,
       },
       options,
-      (host) => new GetOperation(host, request, sink, this.#memory.scratch, this.#repairOffers),
+      (host) =>
+        new GetOperation(host, request, sink, this.#memory.scratch, this.#repairOffers, this.#hub),
     );
     return { sink, outcome };
   }

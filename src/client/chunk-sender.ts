@@ -16,7 +16,7 @@ export interface SentChunk {
 
 /** See the header. The chunk's bytes are borrowed until `isIdle` is true and `stop` was called. */
 export class ChunkSender {
-  readonly #exchange: Exchange;
+  readonly #exchange: Pick<Exchange, "send">;
   readonly #chunk: SentChunk;
   readonly #onSent: () => void;
   #attempt = 0;
@@ -26,7 +26,7 @@ export class ChunkSender {
   #inFlightCount = 0;
 
   /** `onSent` is called after each part that the transport gave back. */
-  constructor(exchange: Exchange, chunk: SentChunk, onSent: () => void) {
+  constructor(exchange: Pick<Exchange, "send">, chunk: SentChunk, onSent: () => void) {
     this.#exchange = exchange;
     this.#chunk = chunk;
     this.#onSent = onSent;

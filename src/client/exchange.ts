@@ -51,6 +51,8 @@ export class Exchange {
   readonly #carrier: ExchangeCarrier;
   #heldCount = 0;
   #placedCount = 0;
+  /** Memory that connections to functions hold for this exchange. */
+  #directCount = 0;
   #isLost = false;
   #drained: (() => void) | null = null;
 
@@ -99,7 +101,7 @@ export class Exchange {
     if (!isFirst) return;
     if (!this.#isLost) this.#carrier.dropQueued(this.channel);
     this.#settle();
-    if (this.#heldCount + this.#placedCount > 0) this.#carrier.onDraining(this);
+    if (this.#held > 0) this.#carrier.onDraining(this);
   }
 
   /** For the session: a place was given to the transport. */
@@ -113,6 +115,12 @@ export class Exchange {
     this.#settle();
   }
 
+  /** A connection to a function has taken (+1) or given back (-1) memory of this exchange's owner. */
+  noteDirect(change: 1 | -1): void {
+    this.#directCount += change;
+    this.#settle();
+  }
+
   /** For the session: the connection is closed, so that no place is the transport's any more. */
   noteLost(): void {
     this.#isLost = true;
@@ -120,9 +128,13 @@ export class Exchange {
     this.#settle();
   }
 
+  get #held(): number {
+    return this.#heldCount + this.#placedCount + this.#directCount;
+  }
+
   #settle(): void {
     if (this.#drained === null || this.#drained === nothing) return;
-    if (this.#heldCount + this.#placedCount > 0) return;
+    if (this.#held > 0) return;
     const drained = this.#drained;
     this.#drained = nothing;
     this.#carrier.onDrained(this);

@@ -15,10 +15,12 @@ import {
 import type { Message, MessageOf } from "../wire/messages.ts";
 import type { Miss } from "./api.ts";
 import type { BufferPool } from "./buffer-pool.ts";
+import type { DirectHub } from "./direct-hub.ts";
+import { DirectReads } from "./direct-reads.ts";
 import type { Exchange, Welcome } from "./exchange.ts";
 import type { Operation, OperationHost } from "./operation.ts";
 import { errorOf } from "./simple-operation.ts";
-import { StripeAssembly } from "./stripe-assembly.ts";
+import { type Change, StripeAssembly } from "./stripe-assembly.ts";
 
 /** Stripes that may be on their way at once into memory of the caller. */
 export const STRIPES_AHEAD_MAX = 4;
@@ -97,6 +99,8 @@ export class GetOperation implements Operation {
   readonly #sink: GetSink;
   readonly #scratch: BufferPool;
   readonly #repairs: RepairOffers | null;
+  readonly #hub: DirectHub | null;
+  #direct: DirectReads | null = null;
   readonly #keyHash: Uint8Array;
   readonly #startedAt: number;
   #exchange: Exchange | null = null;
@@ -117,12 +121,14 @@ export class GetOperation implements Operation {
     sink: GetSink,
     scratch: BufferPool,
     repairs: RepairOffers | null,
+    hub: DirectHub | null = null,
   ) {
     this.#host = host;
     this.#request = request;
     this.#sink = sink;
     this.#scratch = scratch;
     this.#repairs = repairs;
+    this.#hub = hub;
     this.#keyHash = keyHash(keyBytes(request.key));
     this.#startedAt = host.now();
   }
@@ -133,6 +139,7 @@ export class GetOperation implements Operation {
 
   begin(exchange: Exchange, _welcome: Welcome, remainingMs: number): void {
     this.#exchange = exchange;
+    this.#direct = this.#hub === null ? null : this.#directReads(this.#hub, exchange);
     this.#found = null;
     this.#decodeMs = 0;
     this.#reconstructed = 0;
@@ -161,9 +168,13 @@ export class GetOperation implements Operation {
   onMessage(message: Message, body: Uint8Array | null): void {
     switch (message.kind) {
       case "data":
-        return this.#onData(message, body);
+        this.#onData(message, body);
+        return;
       case "chunk":
+        this.#direct?.abandon(message.stripe, message.index);
         return this.#onChunk(message);
+      case "chunkDirect":
+        return this.#onChunkDirect(message);
       case "found":
         return this.#onFound(message);
       case "erasures":
@@ -182,6 +193,10 @@ export class GetOperation implements Operation {
     this.#dropAssemblies();
     if (this.#sink.canRestart) return null;
     return new CacheError("ICACHE_UNREACHABLE", `the connection was lost: ${reason}`);
+  }
+
+  onEnding(): void {
+    this.#direct?.abandonAll();
   }
 
   release(): void {
@@ -267,14 +282,44 @@ export class GetOperation implements Operation {
     if (assembly?.announce(message) === "bad") this.#sayBad(message);
   }
 
-  #onData(message: MessageOf<"data">, body: Uint8Array | null): void {
+  #onChunkDirect(message: MessageOf<"chunkDirect">): void {
+    const { stripe, index, attempt } = message;
+    const isWanted = this.#assemblies.get(stripe)?.isFinished === false;
+    if (!isWanted) return;
+    if (this.#direct === null)
+      this.#exchange?.send({ kind: "notReceived", stripe, index, attempt });
+    else this.#direct.begin(message);
+  }
+
+  #directReads(hub: DirectHub, exchange: Exchange): DirectReads {
+    return new DirectReads(hub, {
+      onChunk: (message) => this.#onChunk(message),
+      place: (message, bytes) => this.bodyPlace(message, bytes),
+      onPart: (message, body) => this.#onData(message, body),
+      onUnplaced: (stripe, index) => this.#onUnplaced(stripe, index),
+      onFailed: (stripe, index, attempt) =>
+        exchange.send({ kind: "notReceived", stripe, index, attempt }),
+      onHold: (change) => exchange.noteDirect(change),
+    });
+  }
+
+  #onUnplaced(stripe: number, index: number): void {
+    const assembly = this.#assemblies.get(stripe);
+    assembly?.unplace(index);
+    if (assembly === undefined || assembly.isReceiving) return;
+    if (assembly.isFinished) this.#forget(assembly);
+    else if (!assembly.isShort) this.#finishStripe(assembly);
+  }
+
+  #onData(message: MessageOf<"data">, body: Uint8Array | null): Change {
     const assembly = this.#assemblies.get(message.stripe);
-    if (assembly === undefined) return;
+    if (assembly === undefined) return "none";
     const change = assembly.received(message, body);
     if (change === "bad") this.#sayBad(message);
     if (assembly.isFinished) {
       if (!assembly.isReceiving) this.#forget(assembly);
     } else if (change !== "none" || !assembly.isShort) this.#finishStripe(assembly);
+    return change;
   }
 
   #sayBad({ stripe, index }: { readonly stripe: number; readonly index: number }): void {
@@ -282,7 +327,11 @@ export class GetOperation implements Operation {
   }
 
   #finishStripe(assembly: StripeAssembly): void {
-    if (!assembly.isReady) return;
+    if (!assembly.isReady) {
+      if (!assembly.isShort) this.#direct?.hurry(assembly.spec.stripe);
+      return;
+    }
+    this.#direct?.endStripe(assembly.spec.stripe);
     this.#receivedAt = this.#host.now();
     const reconstructed = assembly.finish();
     if (reconstructed > 0) {
@@ -320,6 +369,7 @@ export class GetOperation implements Operation {
   }
 
   #dropAssemblies(): void {
+    this.#direct?.abandonAll();
     for (const assembly of this.#assemblies.values()) assembly.release();
     this.#assemblies = new Map();
   }

@@ -6,6 +6,7 @@ import type { ObjectKey } from "../core/ids.ts";
 import type { Clock } from "../core/ports.ts";
 import type { GetOptions, Miss, ObjectInfo } from "./api.ts";
 import type { CacheMemory } from "./cache-options.ts";
+import type { DirectHub } from "./direct-hub.ts";
 import { GetOperation, type GetOutcome, type RepairOffers } from "./get-operation.ts";
 import { infoOf } from "./replies.ts";
 import type { Runner } from "./runner.ts";
@@ -30,6 +31,7 @@ export interface StreamContext {
   readonly clock: Clock;
   readonly memory: CacheMemory;
   readonly repairs: RepairOffers | null;
+  readonly hub: DirectHub | null;
   readonly readBytesPerSecondMin: number;
   /** Bodies that are being read, for the cache's end. */
   readonly bodies: Set<StreamBody>;
@@ -41,7 +43,7 @@ export function openStream(
   key: ObjectKey,
   options: GetOptions,
 ): Promise<OpenedStream> {
-  const { runner, clock, memory, repairs, bodies } = context;
+  const { runner, clock, memory, repairs, hub, bodies } = context;
   const { start, end = Number.MAX_SAFE_INTEGER } = options.range ?? { start: 0 };
   runner.checkOpen();
   return new Promise((resolve, reject) => {
@@ -89,7 +91,7 @@ export function openStream(
       { name: "getStream", target: { key }, deadlineFrom: "progress", usesCallersMemory: false },
       { ...options, signal },
       (host) => {
-        core = new GetOperation(host, request, sink, memory.scratch, repairs);
+        core = new GetOperation(host, request, sink, memory.scratch, repairs, hub);
         return core;
       },
     );

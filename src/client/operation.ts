@@ -37,6 +37,8 @@ export interface Operation {
   onLost(reason: string): unknown;
   /** The proxy refused it because of the ring, and nothing was done; `onLost` follows. */
   onWrongProxy?(): void;
+  /** The operation has ended: end what connections to functions do for it. `release` follows when they hold nothing of it. */
+  onEnding?(): void;
   /** Called once at the very end, when the transport holds none of the operation's memory any more. */
   release(): void;
 }

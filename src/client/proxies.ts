@@ -63,6 +63,11 @@ export class Proxies implements Sessions {
     return open ?? this.#session(this.#firstMember(this.#ring));
   }
 
+  /** Tells every proxy where functions may dial this client. */
+  sayListen(): void {
+    for (const session of this.#sessions.values()) session.sayListen();
+  }
+
   /** Ends all sessions; `closed` is called when every connection is gone. */
   close(closed: () => void): void {
     this.#isClosed = true;

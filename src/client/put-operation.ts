@@ -9,6 +9,7 @@ import { chunkStride } from "../core/layout.ts";
 import { RETRY_WINDOW_MS, STRIPE_BYTES_MAX } from "../core/limits.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
 import type { BufferPool } from "./buffer-pool.ts";
+import type { DirectHub } from "./direct-hub.ts";
 import type { Exchange, Welcome } from "./exchange.ts";
 import type { Operation, OperationHost } from "./operation.ts";
 import type { StripeSource } from "./put-source.ts";
@@ -59,6 +60,7 @@ export class PutOperation implements Operation {
   readonly #request: PutRequest;
   readonly #source: StripeSource;
   readonly #parityPool: BufferPool;
+  readonly #hub: DirectHub | null;
   #exchange: Exchange | null = null;
   #welcome: Welcome | null = null;
   #remainingMs = 0;
@@ -80,11 +82,13 @@ export class PutOperation implements Operation {
     request: PutRequest,
     source: StripeSource,
     parityPool: BufferPool,
+    hub: DirectHub | null = null,
   ) {
     this.#host = host;
     this.#request = request;
     this.#source = source;
     this.#parityPool = parityPool;
+    this.#hub = hub;
     source.listen(
       () => this.#onSource(),
       (error) => this.#host.failed(error),
@@ -131,6 +135,8 @@ export class PutOperation implements Operation {
       case "resend":
         this.#stripes.get(message.stripe)?.resend(message.index, message.attempt);
         return;
+      case "stripeOpened":
+        return this.#stripes.get(message.stripe)?.opened(message.direct);
       case "stripeStored":
         this.#host.progress();
         this.#stripes.get(message.stripe)?.stored();
@@ -161,6 +167,10 @@ export class PutOperation implements Operation {
   onWrongProxy(): void {
     this.#commitSent = null;
     this.#isCommitSent = false;
+  }
+
+  onEnding(): void {
+    for (const stripe of this.#stripes.values()) stripe.stopDirect();
   }
 
   release(): void {
@@ -313,6 +323,7 @@ export class PutOperation implements Operation {
           onWork: () => this.#wantWork(),
           onFree: (freed) => this.#onFree(freed),
         },
+        this.#hub,
       );
       this.#stripes.set(this.#nextStripe, stripe);
       this.#nextStripe += 1;

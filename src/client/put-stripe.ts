@@ -4,10 +4,14 @@
 
 import { type ChunkIdentity, chunkDigest } from "../checksum/chunk-digest.ts";
 import type { CodeSpec } from "../core/code.ts";
+import { DIRECT_CHUNK_BYTES_MIN } from "../core/direct.ts";
 import { chunkLength, chunkStride } from "../core/layout.ts";
 import { createCode } from "../erasure/code.ts";
+import type { MessageOf } from "../wire/messages.ts";
 import type { BufferPool, Lease } from "./buffer-pool.ts";
 import { ChunkSender } from "./chunk-sender.ts";
+import type { DirectHub } from "./direct-hub.ts";
+import { type DirectWay, DirectWrite } from "./direct-write.ts";
 import type { Exchange } from "./exchange.ts";
 
 /** Data bytes coded in one step: well below a millisecond. */
@@ -45,6 +49,12 @@ export class PutStripe {
   readonly #senders: ChunkSender[] = [];
   /** The attempt the proxy wants of each chunk; absent: the first. */
   readonly #attempts: number[] = [];
+  readonly #hub: DirectHub | null;
+  /** How chunks go past the proxy, by index, until they go or the proxy wants them. */
+  readonly #ways = new Map<number, DirectWay>();
+  readonly #writes = new Map<number, DirectWrite>();
+  /** The proxy has yet to say which chunks go directly. */
+  #isAsking = false;
   #phase: Phase = "data";
   #encodedTo = 0;
   #parityLease: Lease | null = null;
@@ -60,6 +70,7 @@ export class PutStripe {
     identity: PutIdentity,
     pool: BufferPool,
     events: PutStripeEvents,
+    hub: DirectHub | null = null,
   ) {
     this.index = index;
     this.bytes = bytes;
@@ -68,12 +79,17 @@ export class PutStripe {
     this.#identity = identity;
     this.#pool = pool;
     this.#events = events;
+    this.#hub = hub;
     this.#stride = chunkStride(bytes.length, code.dataChunks);
     for (let i = 0; i < code.dataChunks; i++) {
       const start = Math.min(bytes.length, i * this.#stride);
       this.#data.push(bytes.subarray(start, start + chunkLength(bytes.length, code.dataChunks, i)));
     }
     exchange.send({ kind: "putStripe", stripe: index, bytes: bytes.length });
+    // Below the largest chunk's bound the answer is known.
+    if (hub === null || hub.listen === null || this.#stride < DIRECT_CHUNK_BYTES_MIN) return;
+    this.#isAsking = true;
+    exchange.send({ kind: "askDirect", stripe: index });
   }
 
   /** True when every chunk was announced, so that only credit and resends can ask for more. */
@@ -83,11 +99,24 @@ export class PutStripe {
 
   /** Does one short piece of work and says how many bytes it went over; 0: nothing to do now. */
   step(): number {
-    if (this.#isStored) return 0;
+    if (this.#isStored || this.#isAsking) return 0;
     if (this.#phase === "data") return this.#stepData();
     if (this.#phase === "encode") return this.#stepEncode();
     if (this.#phase === "parity") return this.#stepParity();
     return 0;
+  }
+
+  /** The proxy has said which chunks go straight to their functions. */
+  opened(ways: MessageOf<"stripeOpened">["direct"]): void {
+    if (!this.#isAsking) return;
+    this.#isAsking = false;
+    for (const way of ways) this.#ways.set(way.index, way);
+    this.#events.onWork();
+  }
+
+  /** The PUT has ended: nothing more leaves towards functions. */
+  stopDirect(): void {
+    for (const write of this.#writes.values()) write.stop();
   }
 
   grant(index: number, bytes: number): void {
@@ -98,6 +127,7 @@ export class PutStripe {
   resend(index: number, attempt: number): void {
     if (attempt <= (this.#attempts[index] ?? 0)) return;
     this.#attempts[index] = attempt;
+    this.#writes.get(index)?.stop();
     const sender = this.#senders[index];
     if (sender !== undefined && !this.#isStored) this.#announce(index, sender);
   }
@@ -108,11 +138,13 @@ export class PutStripe {
     this.#phase = "sent";
     this.#withdraw?.();
     for (const sender of this.#senders) sender.stop();
+    this.stopDirect();
     this.#settle();
   }
 
   /** Gives parity memory back; only when the transport holds nothing of it. */
   release(): void {
+    for (const write of this.#writes.values()) write.abandon();
     this.#withdraw?.();
     this.#parityLease?.release();
     this.#parityLease = null;
@@ -189,7 +221,22 @@ export class PutStripe {
       digestLow: digest.low,
       digestHigh: digest.high,
     });
-    sender.begin(attempt);
+    const way = attempt === 0 ? this.#ways.get(index) : undefined;
+    if (this.#hub === null || way === undefined) return sender.begin(attempt);
+    const place = { stripe: this.index, index };
+    const fail = (): void => this.#exchange.send({ kind: "notReceived", ...place, attempt });
+    const write = new DirectWrite(
+      this.#hub,
+      way,
+      { ...place, bytes },
+      {
+        onSent: () => this.#settle(),
+        onFailed: fail,
+        onHold: (change) => this.#exchange.noteDirect(change),
+      },
+    );
+    this.#writes.set(index, write);
+    if (!write.begin()) fail();
   }
 
   #bytesOf(index: number): Uint8Array {
@@ -199,7 +246,9 @@ export class PutStripe {
   }
 
   #settle(): void {
-    if (!this.#isStored || this.#isFree || !this.#senders.every((sender) => sender.isIdle)) return;
+    const isIdle = this.#senders.every((sender) => sender.isIdle);
+    if (!this.#isStored || this.#isFree || !isIdle) return;
+    for (const write of this.#writes.values()) if (!write.isIdle) return;
     this.#isFree = true;
     this.release();
     this.#events.onFree(this);

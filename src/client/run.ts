@@ -252,6 +252,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
     };
     if (exchange === null) release();
     else {
+      this.#core.onEnding?.();
       if (withCancel && wasRunning) exchange.send({ kind: "cancel" });
       exchange.end(release);
     }

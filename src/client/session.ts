@@ -35,6 +35,8 @@ export interface SessionOptions {
   readonly unreachableMs: number;
   /** The number of the membership document the client works by; absent: it knows none. */
   readonly epoch?: () => number;
+  /** Where functions may dial this client, once that is known; absent: nowhere. */
+  readonly listens?: () => MessageOf<"listen"> | null;
   /** The proxy has a newer document. */
   readonly onMembership?: (message: MessageOf<"membership">) => void;
   /** A connection could not be had, or was lost. */
@@ -90,6 +92,12 @@ export class Session implements ExchangeCarrier {
   /** Tells the proxy which document the client works by from now on. */
   sayEpoch(epoch: number): void {
     if (this.#phase === "open") this.send(0, { kind: "epoch", epoch });
+  }
+
+  /** Tells the proxy where functions may dial this client. */
+  sayListen(): void {
+    const message = this.#options.listens?.() ?? null;
+    if (this.#phase === "open" && message !== null) this.send(0, message);
   }
 
   /** Owners that wait for a connection look anew for the right proxy. */
@@ -291,6 +299,7 @@ export class Session implements ExchangeCarrier {
     this.#openedAt = this.#options.clock.now();
     this.#watch?.cancel();
     this.#watch = this.#options.clock.setTimer(SILENCE_MS_MAX, () => this.#onWatch());
+    this.sayListen();
     for (const owner of this.#waiting.keys()) {
       if (this.#waiting.delete(owner)) this.#open(owner);
     }

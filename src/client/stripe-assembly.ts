@@ -134,6 +134,12 @@ export class StripeAssembly {
     return "good";
   }
 
+  /** The transport has let go of this chunk's place without filling it. */
+  unplace(index: number): void {
+    const chunk = this.#chunks[index];
+    if (chunk !== undefined) chunk.isReceiving = false;
+  }
+
   /** The proxy says that these are proven missing. */
   noteErased(indexes: readonly number[]): void {
     for (const index of indexes) {

@@ -7,10 +7,12 @@ import type { CacheOptions } from "../client/cache-options.ts";
 import { CacheError } from "../core/errors.ts";
 import { type Membership, parseMembership } from "../core/membership.ts";
 import type { Clock } from "../core/ports.ts";
+import { parseAddress } from "../host/addresses.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { SystemRandom } from "../host/system-random.ts";
 import { TcpDialer } from "../host/tcp-dialer.ts";
+import { TcpDoor } from "../host/tcp-door.ts";
 import type { Connection, Dialer } from "../wire/connection.ts";
 
 export type {
@@ -36,6 +38,18 @@ export interface EmbeddedProxy {
   readonly memberAddress?: string | null;
 }
 
+/** Where functions reach this client, so that chunks need not pass through the proxy. */
+export interface DirectOptions {
+  /** The address to listen on: one that the functions reach, or `0.0.0.0` with `advertise`. */
+  readonly host: string;
+  /** Default: any free one. */
+  readonly port?: number;
+  /** `host:port` that functions dial, when that is not where this client listens. */
+  readonly advertise?: string;
+  /** Told when the port cannot be had, and everything goes through the proxy; default: a process warning. */
+  readonly onFault?: (reason: string) => void;
+}
+
 /** Settings of a client that have defaults. */
 export type ClientSettings = Partial<
   Pick<
@@ -56,8 +70,7 @@ export type ClientSettings = Partial<
  * Where the proxy is: at an address, or in this process. Where several share the keys, any of them is told to the
  * client (several, so that one may be down), or their membership document itself; newer documents are followed.
  */
-export type ConnectOptions = ClientSettings &
-  (
+export type ConnectOptions = ClientSettings & { readonly direct?: DirectOptions } & (
     | { readonly url: string }
     | { readonly urls: readonly string[] }
     | { readonly ring: Membership }
@@ -86,6 +99,7 @@ export function connect(options: ConnectOptions): Cache {
     random: new SystemRandom(),
     crypto: new NodeCrypto(),
     allocate: unzeroed,
+    ...doorOf(options.direct),
   });
 }
 
@@ -111,6 +125,35 @@ function whereOf(
   return { address, moreAddresses };
 }
 
+function doorOf(direct: DirectOptions | undefined): Pick<CacheOptions, "door" | "onDoorFault"> {
+  if (direct === undefined) return {};
+  const { host, port = 0, advertise, onFault } = direct;
+  const isHost = typeof host === "string" && host !== "";
+  const isPort = Number.isInteger(port) && port >= 0 && port <= 65_535;
+  const isTold = advertise === undefined || parseAddress(advertise) !== null;
+  if (!isHost || !isPort || !isTold)
+    throw new CacheError(
+      "ICACHE_INVALID",
+      'direct is { host, port?, advertise? }, and advertise is "host:port"',
+    );
+  if (ANY_HOST.has(host) && advertise === undefined)
+    throw new CacheError(
+      "ICACHE_INVALID",
+      `nobody can dial ${host}: say where in direct.advertise`,
+    );
+  const door = new TcpDoor({ host, port, ...(advertise === undefined ? {} : { advertise }) });
+  return { door, onDoorFault: onFault ?? warnOfDoor };
+}
+
+/** Listens everywhere, and is no address to dial. */
+const ANY_HOST: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
+function warnOfDoor(reason: string): void {
+  process.emitWarning(`functions cannot reach this client, all goes through the proxy: ${reason}`, {
+    code: "ICACHE_DIRECT",
+  });
+}
+
 /** The address of the proxy in this process. */
 const EMBEDDED = "embedded";
 
@@ -128,12 +171,12 @@ const SETTING_NAMES = [
 
 function settingsOf(options: ConnectOptions): ClientSettings {
   const unknown = Object.keys(options).filter(
-    (name) => ![...SETTING_NAMES, "url", "urls", "ring", "proxy"].includes(name),
+    (name) => ![...SETTING_NAMES, "url", "urls", "ring", "proxy", "direct"].includes(name),
   );
   if (unknown.length > 0) {
     throw new CacheError(
       "ICACHE_INVALID",
-      `unknown option "${unknown[0]}"; there are url, urls, ring or proxy, ${SETTING_NAMES.join(", ")}`,
+      `unknown option "${unknown[0]}"; there are url, urls, ring or proxy, direct, ${SETTING_NAMES.join(", ")}`,
     );
   }
   return options;
