@@ -63,7 +63,7 @@ async function connected(world: World, cache: Cache, key: string, body: Buffer):
 
 for (const freeze of ["stop", "forwarder"])
   test(`direct: 0 B to 300 MB come back equal, and went past the proxy (freeze by ${freeze})`, async (context) => {
-    const world = await begin(context, "--nodes", "24", "--memory", "320", "--freeze", freeze);
+    const world = await begin(context, "--nodes", "14", "--memory", "320", "--freeze", freeze);
     const cache = world.client({ host: HOST });
     const into = new Uint8Array(Math.max(...SIZES));
     for (const [index, bytes] of SIZES.entries()) {
