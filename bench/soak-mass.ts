@@ -8,14 +8,14 @@ import { type MassCase, type MassReport, runMass } from "../test/support/soak/ma
 
 const SHARE = 0.6;
 const SURVIVORS_MIN = 0.99;
-const AT_ONCE = { share: SHARE, pauseMs: 0 };
+const AT_ONCE = { share: SHARE, pauseMs: 0, warmUp: "1m" };
 const CASES: readonly MassCase[] = [
   { ...AT_ONCE, name: "primaries, after a round", whom: "primaries", backupInterval: "2s" },
   { ...AT_ONCE, name: "primaries, no backup", whom: "primaries", backupInterval: "0" },
   { ...AT_ONCE, name: "all instances, after a round", whom: "instances", backupInterval: "2s" },
   {
     ...{ name: "all instances, one every 4 s", whom: "instances", share: SHARE, pauseMs: 4_000 },
-    backupInterval: "10s",
+    ...{ backupInterval: "10s", warmUp: "5s" },
   },
 ];
 
@@ -30,7 +30,7 @@ export async function soakMass(args: readonly string[]): Promise<string[]> {
   const rows = reports.map((report) => [
     report.name,
     String(report.killed),
-    String(report.nodesLost),
+    String(report.nodesLost ?? "-"),
     `${report.survived} of ${report.objects}`,
     percent(report.survived / report.objects),
     report.expectedGiven === null ? "-" : percent(report.expectedGiven),

@@ -7,10 +7,13 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { formatTable } from "../src/cli/terminal.ts";
 import { formatBytes, formatDollars, formatMs, parseDurationMs } from "../src/cli/units.ts";
+import { SEARCH_TRIES_MAX } from "../src/proxy/link-state.ts";
 import { runSurvive, type SurviveReport } from "../test/support/soak/survive.ts";
 
 /** What is promised under ordinary reclaiming. */
 const HIT_RATIO_MIN = 0.999;
+/** The service's own, which ends everything when the service is killed. */
+const WATCHDOGS = 1;
 const MISSES_SHOWN = 40;
 
 /** Runs it; the bars that were missed, in words. */
@@ -48,6 +51,10 @@ export function missedBars({ plan, hits, ...report }: SurviveReport): string[] {
   if (report.counters.evictions > 0) missed.push(`${report.counters.evictions} objects evicted`);
   for (const { name, early, late, isFlat } of report.trends)
     if (!isFlat) missed.push(`${name} grew from ${figure(name, early)} to ${figure(name, late)}`);
+  const functions = Math.max(...report.samples.map((sample) => sample.functions));
+  const functionsMax = (2 + SEARCH_TRIES_MAX) * plan.nodes + WATCHDOGS;
+  if (functions > functionsMax)
+    missed.push(`${functions} function processes at once, at most ${functionsMax}`);
   return missed;
 }
 
@@ -70,6 +77,7 @@ function print(report: SurviveReport): void {
     ["copied", `${counters.backupChunks} chunks, ${formatBytes(counters.backupBytes)}`],
     ["repaired", `${counters.repairs} chunks`],
     ["billed", formatDollars(cost.total.dollars)],
+    ["function processes", `${report.samples.at(-1)?.functions} at the end`],
     ["left over", report.leftOver.length === 0 ? "nothing" : report.leftOver.join(", ")],
   ];
   console.log(formatTable(["", ""], rows));

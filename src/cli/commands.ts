@@ -155,10 +155,11 @@ export const COMMANDS: readonly CommandRow[] = [
   {
     name: "chaos kill-node",
     arguments: "<node>",
-    summary: "kill all instances of one node",
+    summary:
+      "kill all instances of one node, given by its number or name; or one instance, by the id that chaos prints",
     settings: [...CHAOS, "pool"],
     options: [],
-    examples: ["chaos kill-node 7"],
+    examples: ["chaos kill-node 7", "chaos kill-node infinicache-7"],
     load: async () => ({ run: (await import("./commands/chaos.ts")).killNode }),
   },
   {
@@ -225,6 +226,7 @@ export const COMMANDS: readonly CommandRow[] = [
       },
       { flags: "--addr <host:port>", summary: "address of the target; default by --target" },
       { flags: "--no-fill", summary: "do not store the objects before reading them" },
+      { flags: "--keep", summary: "leave what it stored, for another run with --no-fill" },
     ],
     examples: [
       "bench -n 200 -c 4 --size 10MB",
@@ -270,6 +272,11 @@ export const COMMANDS: readonly CommandRow[] = [
           "instead: how many of the pool's functions went in a minute, with how often: 0:1400,3:40",
       },
       {
+        flags: "--replicas",
+        summary:
+          "each function has a replica with the same content: r counts those that lose both in one interval",
+      },
+      {
         flags: "--stripes <counts>",
         summary: "objects of so many stripes of 32 MiB",
         byDefault: "1,3,32",
@@ -278,6 +285,7 @@ export const COMMANDS: readonly CommandRow[] = [
     examples: [
       "model availability",
       "model availability --reclaims poisson:265 --interval 5m",
+      "model availability --reclaims poisson:265 --interval 5m --replicas",
       "model availability --nodes 400 --code 10+1 --per-minute 3,5,10 --json",
     ],
     load: async () => ({ run: (await import("./commands/model.ts")).availability }),

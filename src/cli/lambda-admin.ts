@@ -24,9 +24,12 @@ export class LambdaAdminClient {
     return this.#list<InstanceRow>("GET", "instances", "instances");
   }
 
-  /** Kills `count` random instances, or all of one function; the ids. */
+  /** Kills `count` random instances, all of one function, or one; the ids. */
   kill(
-    selection: { readonly count: number } | { readonly function: string },
+    selection:
+      | { readonly count: number }
+      | { readonly function: string }
+      | { readonly instance: string },
   ): Promise<readonly string[]> {
     return this.#list("POST", "kill", "killed", selection);
   }

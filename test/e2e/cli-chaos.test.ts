@@ -33,6 +33,34 @@ test("chaos: p killed is a hit, p+1 is a clean miss, and a new put works", async
   assert.equal(await terminate(up), 0);
 });
 
+test("chaos kill-node: takes a number, a name, or the id of an instance, and says what is none of them", async () => {
+  const up = await fixture.start(["up", "--port", "0", ...SMALL]);
+  fixture.environment["INFINICACHE_URL"] = up.ready.client;
+  const killed = (which: string): string[] => {
+    const { code, out, err } = fixture.run(["chaos", "kill-node", which, "--json"]);
+    assert.equal(code, 0, err);
+    return JSON.parse(out.toString()).instances;
+  };
+  const frozen = JSON.parse(fixture.run(["chaos", "freeze", "1", "--json"]).out.toString());
+  fixture.run(["chaos", "thaw"]);
+  const [id] = frozen.instances;
+  assert.deepEqual(killed(id), [id]);
+  const others = fixture.run(["chaos", "freeze", "6", "--json"]).out.toString();
+  fixture.run(["chaos", "thaw"]);
+  assert.equal(JSON.parse(others).instances.length, 5);
+  // One of the six nodes has lost its instance already.
+  const rest = ["0", "infinicache-1", "2", "infinicache-3", "4", "infinicache-5"].map(
+    (node) => fixture.run(["chaos", "kill-node", node]).code,
+  );
+  assert.equal(rest.filter((code) => code === 0).length, 5);
+  fixture.run(["put", "k", "-"], Buffer.from("wakes some"));
+  const unknown = fixture.run(["chaos", "kill-node", "nobody"]);
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.err, /"nobody" is no number or name of a node/);
+  delete fixture.environment["INFINICACHE_URL"];
+  assert.equal(await terminate(up), 0);
+});
+
 test("chaos: reclaim-all makes misses, and the pool comes back by itself", async () => {
   const up = await fixture.start(["up", "--port", "0", ...SMALL]);
   fixture.environment["INFINICACHE_URL"] = up.ready.client;

@@ -67,6 +67,23 @@ test("put, get: 70 MB in three stripes, and ranges over their edges", () => {
   }
 });
 
+test("get --range: one that begins beyond the end is an error that says where the end is, and writes nothing", () => {
+  fixture.run(["put", "ten", "-"], Buffer.from("0123456789"));
+  for (const [range, file] of [
+    ["10-", "-"],
+    ["5000-6000", fixture.path("beyond")],
+  ] as const) {
+    const { code, err, out } = fixture.run(["get", "ten", "--range", range, "-o", file]);
+    assert.equal(code, 2, err);
+    assert.equal(out.length, 0);
+    assert.match(err, /ten has 10, from 0 to 9/);
+  }
+  assert(!readdirSync(fixture.folder).includes("beyond"));
+  fixture.run(["put", "nothing", "-"], Buffer.alloc(0));
+  assert.match(fixture.run(["get", "nothing", "--range", "0-"]).err, /nothing has none/);
+  assert.equal(fixture.run(["get", "ten", "--range", "9-20"]).out.toString(), "9");
+});
+
 test("get: of an absent key exits 1 with a message", () => {
   const { code, err, out } = fixture.run(["get", "never-stored"]);
   assert.equal(code, 1);
@@ -122,6 +139,11 @@ test("bench: drives the cache and finds no wrong byte", () => {
   assert.equal(http.code, 0, http.err);
   const redis = fixture.run([...args, "--target", "redis", "--addr", up.ready.resp, "--json"]);
   assert.equal(redis.code, 0, redis.err);
+  // Each has removed what it had stored, unless it was to be kept.
+  const stored = () => fixture.run(["ls", "bench/", "--json"]).out.toString().trim();
+  assert.equal(stored(), "");
+  assert.equal(fixture.run([...args, "--keep"]).code, 0);
+  assert.equal(stored().split("\n").length, 5);
 });
 
 test("up: ends with exit 0 on SIGTERM, and its note is gone", async () => {

@@ -15,6 +15,12 @@ export interface TargetClient {
   close(): Promise<void>;
 }
 
+/** A target that can be left as it was found. */
+export interface CleanTarget extends TargetClient {
+  /** It may not be there. */
+  remove(key: string): Promise<void>;
+}
+
 /** The names that --target takes, with where each listens by default. */
 export const TARGET_ADDRESSES: Readonly<Record<string, string>> = {
   infinicache: "127.0.0.1:6370",
@@ -24,7 +30,7 @@ export const TARGET_ADDRESSES: Readonly<Record<string, string>> = {
 };
 
 /** The library over one connection that all workers share: it is made for that. */
-export function cacheTarget(cache: Cache, code: CodeSpec | null): TargetClient {
+export function cacheTarget(cache: Cache, code: CodeSpec | null): CleanTarget {
   let memory: Uint8Array = new Uint8Array(0);
   return {
     async put(key, body) {
@@ -48,12 +54,15 @@ export function cacheTarget(cache: Cache, code: CodeSpec | null): TargetClient {
         return this.get(key);
       }
     },
+    async remove(key) {
+      await cache.delete(key);
+    },
     async close() {},
   };
 }
 
-/** SET and GET in RESP2. */
-export async function redisTarget(host: string, port: number): Promise<TargetClient> {
+/** SET, GET and DEL in RESP2. */
+export async function redisTarget(host: string, port: number): Promise<CleanTarget> {
   const socket = await RawSocket.open(host, port);
   let memory = new Uint8Array(0);
   const end = new Uint8Array(2);
@@ -78,14 +87,19 @@ export async function redisTarget(host: string, port: number): Promise<TargetCli
       await socket.readInto(end);
       return found;
     },
+    async remove(key) {
+      socket.write(`*2\r\n$3\r\nDEL\r\n$${key.length}\r\n${key}\r\n`);
+      const answer = await socket.readLine();
+      if (!answer.startsWith(":")) throw refusal(`DEL was answered by ${answer}`);
+    },
     async close() {
       socket.close();
     },
   };
 }
 
-/** set and get in memcached's text protocol. */
-export async function memcachedTarget(host: string, port: number): Promise<TargetClient> {
+/** set, get and delete in memcached's text protocol. */
+export async function memcachedTarget(host: string, port: number): Promise<CleanTarget> {
   const socket = await RawSocket.open(host, port);
   let memory = new Uint8Array(0);
   const end = new Uint8Array(2);
@@ -108,14 +122,20 @@ export async function memcachedTarget(host: string, port: number): Promise<Targe
       if ((await socket.readLine()) !== "END") throw refusal("get was not ended");
       return found;
     },
+    async remove(key) {
+      socket.write(`delete ${key}\r\n`);
+      const answer = await socket.readLine();
+      if (answer !== "DELETED" && answer !== "NOT_FOUND")
+        throw refusal(`delete was answered by ${answer}`);
+    },
     async close() {
       socket.close();
     },
   };
 }
 
-/** PUT and GET of /objects/bench/KEY. */
-export function httpTarget(host: string, port: number): TargetClient {
+/** PUT, GET and DELETE of /objects/bench/KEY. */
+export function httpTarget(host: string, port: number): CleanTarget {
   const http = new HttpClient({ socketsMax: 1 });
   const url = (key: string) => `http://${host}:${port}/objects/bench/${key}`;
   return {
@@ -128,6 +148,11 @@ export function httpTarget(host: string, port: number): TargetClient {
       if (status === 404) return null;
       if (status !== 200) throw refusal(`GET was answered by ${status}`);
       return body;
+    },
+    async remove(key) {
+      const { status } = await http.send("DELETE", url(key));
+      if (status !== 404 && (status < 200 || status > 299))
+        throw refusal(`DELETE was answered by ${status}`);
     },
     async close() {
       http.close();

@@ -1,16 +1,16 @@
 // `bench`: puts load on this cache, or on another one beside it, and reports rates and latencies. It checks what it
-// reads; a wrong byte is exit 7. It stores keys that begin with "bench/" and leaves them there.
+// reads; a wrong byte is exit 7. What it stores has keys that begin with "bench/", and is removed at the end unless it is to be kept.
 
 import { parseCode } from "../../core/code.ts";
 import { seededRandom } from "../bench/random.ts";
 import { BodySource, type LoadReport, type LoadResult, runLoad } from "../bench/run.ts";
 import {
+  type CleanTarget,
   cacheTarget,
   httpTarget,
   memcachedTarget,
   redisTarget,
   TARGET_ADDRESSES,
-  type TargetClient,
 } from "../bench/targets.ts";
 import {
   createWorkload,
@@ -35,6 +35,7 @@ interface Plan {
   readonly target: string;
   readonly address: string;
   readonly isFilled: boolean;
+  readonly isKept: boolean;
   readonly code: string;
 }
 
@@ -64,6 +65,7 @@ export async function run(
     if (plan.isFilled) await fill(context, plan, opened.clients, workload, bodies);
     const load = { ...plan, prefix: PREFIX };
     const report = await runLoad(opened.clients, workload, bodies, load, clock);
+    if (!plan.isKept) await removeAll(opened.clients, opened.stored);
     if (terminal.isJson) terminal.out(JSON.stringify({ ...plan, ...report }));
     else for (const line of reportLines(plan, report)) terminal.out(line);
     return report.get.wrong === 0 ? "ok" : "different";
@@ -75,7 +77,7 @@ export async function run(
 async function fill(
   context: CommandContext,
   plan: Plan,
-  clients: readonly TargetClient[],
+  clients: readonly CleanTarget[],
   workload: ReturnType<typeof createWorkload>,
   bodies: BodySource,
 ): Promise<void> {
@@ -93,17 +95,42 @@ async function fill(
   context.terminal.progress("");
 }
 
-async function openTarget(
-  context: CommandContext,
-  plan: Plan,
-): Promise<{ readonly clients: readonly TargetClient[]; close(): Promise<void> }> {
+async function removeAll(clients: readonly CleanTarget[], keys: Set<string>): Promise<void> {
+  const left = keys.values();
+  await Promise.all(
+    clients.map(async (client) => {
+      for (const key of left) await client.remove(key);
+    }),
+  );
+}
+
+/** Clients that work, and the keys of what they store. */
+interface Opened {
+  readonly clients: readonly CleanTarget[];
+  readonly stored: Set<string>;
+  close(): Promise<void>;
+}
+
+async function openTarget(context: CommandContext, plan: Plan): Promise<Opened> {
   const { address, concurrency, target } = plan;
   const host = address.slice(0, address.lastIndexOf(":"));
   const port = Number(address.slice(address.lastIndexOf(":") + 1));
-  const many = async (open: () => Promise<TargetClient> | TargetClient) => {
-    const clients = await Promise.all(Array.from({ length: concurrency }, async () => open()));
+  const stored = new Set<string>();
+  const noting = (client: CleanTarget): CleanTarget => {
+    const put = client.put.bind(client);
+    client.put = (key, body) => {
+      stored.add(key);
+      return put(key, body);
+    };
+    return client;
+  };
+  const many = async (open: () => Promise<CleanTarget> | CleanTarget) => {
+    const clients = await Promise.all(
+      Array.from({ length: concurrency }, async () => noting(await open())),
+    );
     return {
       clients,
+      stored,
       close: async () => void (await Promise.all(clients.map((each) => each.close()))),
     };
   };
@@ -181,6 +208,7 @@ function readPlan({ settings }: CommandContext, options: CommandOptions): Plan {
     target,
     address: text("addr") || (byDefault ?? ""),
     isFilled: options["fill"] !== false && op !== "put",
+    isKept: options["keep"] === true,
     code: text("code"),
   };
 }

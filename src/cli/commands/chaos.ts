@@ -15,14 +15,24 @@ export async function kill(context: CommandContext, args: readonly string[]): Pr
   return act(context, "killed", (admin) => admin.kill({ count }));
 }
 
-/** Kills every instance of the node `args[0]`. */
+/** Kills every instance of the node `args[0]`, a number or name; or the instance of that id. */
 export async function killNode(
   context: CommandContext,
   args: readonly string[],
 ): Promise<ExitName> {
-  const node = readCount(args[0]);
-  const name = `${context.settings.pool}-${node}`;
-  return act(context, `killed of ${name}`, (admin) => admin.kill({ function: name }));
+  const [text = ""] = args;
+  const name = /^\d+$/.test(text) ? `${context.settings.pool}-${readCount(text)}` : text;
+  return act(context, `killed of ${name}`, async (admin) => {
+    const rows = await admin.instances();
+    if (rows.some((row) => row.function === name)) return admin.kill({ function: name });
+    if (rows.some(({ id }) => id === text)) return admin.kill({ instance: text });
+    const names = new Set(rows.map((row) => row.function));
+    if (names.size === 0 || name !== text) return [];
+    throw new CommandError(
+      "usage",
+      `"${text}" is no number or name of a node and no id of an instance; there is ${[...names][0]}`,
+    );
+  });
 }
 
 /** Kills every instance. */

@@ -39,6 +39,13 @@ export async function run(
       ...(range === undefined ? {} : { range }),
     });
     if (found.kind === "miss") return tellMiss(context, key, found);
+    const { bytes } = found.object;
+    if (range !== undefined && range.start >= bytes) {
+      throw new CommandError(
+        "usage",
+        `--range begins at byte ${range.start}, and ${key} has ${bytes === 0 ? "none" : `${bytes}, from 0 to ${bytes - 1}`}`,
+      );
+    }
     await receive(context, key, output, found);
     return "ok";
   });

@@ -10,6 +10,7 @@ import {
   reclaimRows,
 } from "../../sim/models/availability.ts";
 import { crossoverGetsPerHour, hourlyCost, type PoolLoad } from "../../sim/models/hourly-cost.ts";
+import { pairReclaimCounts } from "../../sim/models/pair-reclaims.ts";
 import { MINUTES_MAX, type ReclaimModel, reclaimCounts } from "../../sim/models/reclaim-counts.ts";
 import type { CommandContext, CommandOptions } from "../context.ts";
 import type { ExitName } from "../exit-codes.ts";
@@ -35,7 +36,9 @@ export async function availability(
   const code = reader.code("code");
   const intervalMs = reader.durationMs("interval", 1, DAY_MS);
   const stripeCounts = reader.counts("stripes", 1, STRIPES_PER_OBJECT_MAX);
-  const model = readModel(reader, nodes);
+  const hasReplicas = options["replicas"] === true;
+  const instances = hasReplicas ? 2 * nodes : nodes;
+  const model = readModel(reader, instances);
   if (chunkCount(code) > nodes) {
     const needed = `a stripe of ${formatCode(code)} needs ${chunkCount(code)} functions`;
     reader.fail("nodes", `${needed}; there are ${nodes}`, null);
@@ -46,7 +49,8 @@ export async function availability(
   if (model.kind === "mass" && intervalMs > model.everyHours * HOUR_MS)
     reader.fail("interval", `must be at most the ${model.everyHours} h of --reclaims`, null);
   reader.finish();
-  const counts = reclaimCounts(model, nodes, intervalMs);
+  const gone = reclaimCounts(model, instances, intervalMs);
+  const counts = hasReplicas ? pairReclaimCounts(nodes, gone) : gone;
   const rows = reclaimRows({ nodes, code, stripes: 1 }, counts);
   const objects = stripeCounts.map((stripes) => {
     const { rows: _rows, ...sums } = availabilityOf({ nodes, code, stripes }, counts, intervalMs);
@@ -62,12 +66,12 @@ export async function availability(
       stripeLoss,
       share,
     }));
-    const parameters = { nodes, code: formatCode(code), intervalMs, reclaims };
+    const parameters = { nodes, code: formatCode(code), intervalMs, reclaims, hasReplicas };
     terminal.out(JSON.stringify({ ...parameters, rows: reported, objects }));
     return "ok";
   }
   terminal.out(
-    `${formatCode(code)} over ${nodes} functions; reclaims: ${describeModel(model)}; ` +
+    `${formatCode(code)} over ${nodes} functions${hasReplicas ? " with a replica each" : ""}; reclaims: ${describeModel(model)}; ` +
       `what is lost is made good within ${formatMs(intervalMs)}`,
   );
   terminal.out("");

@@ -24,3 +24,14 @@ export function nodesLostOfPairs(nodes: number, reclaimed: number): number[] {
     return Math.exp(ways - all);
   });
 }
+
+/** The same when each number of reclaimed instances, from 0 to 2 · `nodes`, has its own probability. */
+export function pairReclaimCounts(nodes: number, instances: readonly number[]): number[] {
+  const sums = Array.from({ length: nodes + 1 }, () => 0);
+  for (const [reclaimed, probability] of instances.entries()) {
+    if (probability === 0) continue;
+    for (const [lost, each] of nodesLostOfPairs(nodes, reclaimed).entries())
+      sums[lost] = (sums[lost] ?? 0) + probability * each;
+  }
+  return sums;
+}

@@ -17,6 +17,7 @@ export interface MassCase {
   readonly whom: "primaries" | "instances";
   readonly share: number;
   readonly backupInterval: string;
+  readonly warmUp: string;
   /** Between one kill and the next; 0: all at once. */
   readonly pauseMs: number;
 }
@@ -25,8 +26,8 @@ export interface MassCase {
 export interface MassReport {
   readonly name: string;
   readonly killed: number;
-  /** Nodes of which no instance was left, when all went at once. */
-  readonly nodesLost: number;
+  /** Nodes of which no instance was left when all went at once; null when they went one by one. */
+  readonly nodesLost: number | null;
   readonly objects: number;
   readonly survived: number;
   /** The model's share of survivors, before it is known who is hit. Null: it says nothing of kills one by one. */
@@ -53,7 +54,7 @@ export async function runMass(plan: MassCase): Promise<MassReport> {
   const hasBackup = plan.backupInterval !== "0";
   const up = await serve([
     ...["up", "--port", "0", "--nodes", String(NODES), "--memory", "192", "--code", "10+2"],
-    ...["--backup-interval", plan.backupInterval],
+    ...["--backup-interval", plan.backupInterval, "--warm-up", plan.warmUp],
   ]);
   const cache = connect({ url: up.ready.client, deadlineMs: DEADLINE_MS });
   // The proxy is of this package, and reports as core/status.ts says.
@@ -84,7 +85,8 @@ export async function runMass(plan: MassCase): Promise<MassReport> {
     const { failovers, missesLost, missesUnreachable, repairs } = (await status()).counters;
     const isAtOnce = plan.pauseMs === 0;
     return {
-      ...{ name: plan.name, killed: victims.size, nodesLost, objects: OBJECTS, survived, wrong },
+      ...{ name: plan.name, killed: victims.size, objects: OBJECTS, survived, wrong },
+      nodesLost: isAtOnce ? nodesLost : null,
       expected: isAtOnce ? expectedSurvivors(plan, hasBackup) : null,
       expectedGiven: isAtOnce ? survivorsOf(onlyNumber(nodesLost)) : null,
       ...{ failovers, missesLost, missesUnreachable, repairs },

@@ -39,6 +39,7 @@ const JUDGED_MS_MIN = 180_000;
 const GROWTH_SHARE = 0.15;
 const MEMORY_SLACK = 48 * 1_048_576;
 const DESCRIPTOR_SLACK = 16;
+const THREAD_SLACK = 2;
 
 /** Samples two processes and all below the second one. */
 export class Watch {
@@ -76,17 +77,30 @@ export class Watch {
       .map(([pid]) => pid);
   }
 
-  /** Early and late medians of everything that must be flat. */
+  /**
+   * Early and late medians of everything that must be flat. How many functions live is bounded otherwise: each lost
+   * primary leaves behind those that were started while it was looked for, until somebody kills or reclaims them.
+   * So what grows with them is counted for each or without them.
+   */
   trends(): readonly Trend[] {
     return [
       this.#trend("proxy RSS", MEMORY_SLACK, ({ proxy }) => proxy.rssBytes),
-      this.#trend("proxy descriptors", DESCRIPTOR_SLACK, ({ proxy }) => proxy.descriptors),
-      this.#trend("proxy threads", 2, ({ proxy }) => proxy.threads),
+      this.#trend(
+        "proxy descriptors, without functions'",
+        DESCRIPTOR_SLACK,
+        ({ proxy, functions }) => proxy.descriptors - functions,
+      ),
+      this.#trend("proxy threads", THREAD_SLACK, ({ proxy }) => proxy.threads),
       this.#trend("service RSS", MEMORY_SLACK, ({ service }) => service.rssBytes),
-      this.#trend("service descriptors", DESCRIPTOR_SLACK, ({ service }) => service.descriptors),
-      this.#trend("service threads", 2, ({ service }) => service.threads),
-      this.#trend("function processes", 4, ({ functions }) => functions),
-      this.#trend("functions PSS", 4 * MEMORY_SLACK, (sample) => sample.functionsPssBytes),
+      this.#trend(
+        "service descriptors for a function",
+        1,
+        ({ service, functions }) => Math.round((10 * service.descriptors) / functions) / 10,
+      ),
+      this.#trend("service threads", THREAD_SLACK, ({ service }) => service.threads),
+      this.#trend("function PSS", MEMORY_SLACK, (sample) =>
+        Math.round(sample.functionsPssBytes / sample.functions),
+      ),
     ];
   }
 

@@ -48,6 +48,15 @@ test("model availability --json: every P_i, P(r) and sum, as numbers", async () 
   assert.equal((report.objects[0].availabilityPerHour * 100).toFixed(2), "99.77");
 });
 
+test("model availability --replicas: a node is lost only with both of its instances", async () => {
+  const line = "availability --nodes 24 --per-minute 29 --stripes 1 --replicas";
+  const { out } = await model(line);
+  assert.match(out, /over 24 functions with a replica each/);
+  const report = JSON.parse((await model(`${line} --json`)).out);
+  assert.equal(report.hasReplicas, true);
+  assert(Math.abs(report.objects[0].lossPerInterval - 0.92) < 0.005);
+});
+
 test("model availability: more rows than fit are left out by weight, and counted", async () => {
   const { out } = await model("availability --reclaims poisson:265 --interval 1h");
   assert.match(out, /and \d+ more that matter less/);

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nodesLostOfPairs } from "../../../src/sim/models/pair-reclaims.ts";
+import { nodesLostOfPairs, pairReclaimCounts } from "../../../src/sim/models/pair-reclaims.ts";
+import { reclaimCounts } from "../../../src/sim/models/reclaim-counts.ts";
 
 test("pairs: of all ways to reclaim instances of four nodes so many take both of d nodes", () => {
   const nodes = 4;
@@ -37,4 +38,13 @@ test("pairs: of 48 instances of 24 nodes 29 take both of 8.64 nodes on average, 
 test("pairs: more instances than there are is refused", () => {
   assert.throws(() => nodesLostOfPairs(24, 49), RangeError);
   assert.throws(() => nodesLostOfPairs(1.5, 1), RangeError);
+});
+
+test("pairs: under memoryless reclaiming a node is lost with the square of what an instance is", () => {
+  const [nodes, model, intervalMs] = [24, { kind: "poisson", perHour: 5_000 }, 300_000] as const;
+  const instance = -Math.expm1((-model.perHour / 400) * (intervalMs / 3_600_000));
+  const found = pairReclaimCounts(nodes, reclaimCounts(model, 2 * nodes, intervalMs));
+  const mean = found.reduce((sum, each, lost) => sum + each * lost, 0);
+  assert(Math.abs(mean - nodes * instance ** 2) < 1e-9);
+  assert(Math.abs((found[0] ?? 0) - (1 - instance ** 2) ** nodes) < 1e-9);
 });
