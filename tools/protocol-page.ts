@@ -17,7 +17,8 @@ const CHAPTERS: readonly (readonly [title: string, first: number, last: number])
   ["Either protocol", 0x00, 0x0f],
   ["Client and proxy: the connection", 0x10, 0x1f],
   ["Client and proxy: PUT", 0x20, 0x2f],
-  ["Client and proxy: GET", 0x30, 0x3f],
+  ["Client and proxy: GET", 0x30, 0x3b],
+  ["Client and proxy: work for repairers", 0x3c, 0x3f],
   ["Client and proxy: the rest", 0x40, 0x4e],
   ["The direct path", 0x4f, 0x5f],
   ["Proxy and function: the link", 0x60, 0x7f],
@@ -25,7 +26,7 @@ const CHAPTERS: readonly (readonly [title: string, first: number, last: number])
 
 const HEAD = `# Messages
 
-This page is generated from \`src/wire/messages.ts\` and \`direct-messages.ts\` by \`node tools/node tools/protocol-page.ts\`; change it there. Who sends what, and when, is in [operations.md](operations.md); how a message stands in a frame, in [frames.md](frames.md).
+This page is generated from \`src/wire/messages.ts\` and the tables it joins by \`node tools/node tools/protocol-page.ts\`; change it there. Who sends what, and when, is in [operations.md](operations.md); how a message stands in a frame, in [frames.md](frames.md).
 
 Fields stand in the order given, without padding. Integers are unsigned and little-endian: \`u8\`, \`u16\`, \`u32\` take one, two and four bytes, \`u53\` eight, of which the value is at most 2^53 − 1. A \`flag\` is one byte, 0 or 1. \`bytes n\` are exactly n bytes. \`text ≤ n\` is UTF-8 of at most n bytes behind its length as a \`u16\`. A choice of words is one byte, the position of the word, counted from 0. A \`list ≤ n\` is a count as a \`u16\` and so many elements. Nothing may follow the last field.
 

@@ -50,6 +50,9 @@ export interface PoolOptions {
   readonly warmUpIntervalMs: number;
   readonly backupIntervalMs: number;
   readonly backupSelection: "all" | "hit";
+  /** 0: no repairs. */
+  readonly repairBytesPerSecond: number;
+  readonly repairDollarsPerHour: number;
   readonly pricing: "x86" | "arm";
   /** host:port that functions dial instead of the listener's. */
   readonly advertise?: string;

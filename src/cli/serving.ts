@@ -43,6 +43,8 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
     warmUpIntervalMs: settings.warmUpIntervalMs,
     backupIntervalMs: settings.backupIntervalMs,
     backupSelection: settings.backupSelection,
+    repairBytesPerSecond: settings.repairMbPerSecond * 1_024 * 1_024,
+    repairDollarsPerHour: settings.repairDollarsPerHour,
     pricing: settings.pricing,
     ...(settings.advertise === "" ? {} : { advertise: settings.advertise }),
   };

@@ -198,6 +198,23 @@ export const SETTINGS = {
     summary:
       "what is copied to replicas: all, or what was hit since it was stored, up to half a function's room",
   }),
+  repairMbPerSecond: row<number>({
+    flag: "repair-rate",
+    argument: "MB",
+    kind: "number",
+    schema: z.number().min(0).max(10_000),
+    byDefault: 64,
+    summary:
+      "MB per second that repairs of lost chunks may read and store (a stripe larger than that at a time); 0: no repairs",
+  }),
+  repairDollarsPerHour: row<number>({
+    flag: "repair-money",
+    argument: "DOLLARS",
+    kind: "number",
+    schema: z.number().min(0).max(1_000),
+    byDefault: 0.1,
+    summary: "what repairs may cost within an hour, by the ledger; beyond, lost chunks wait",
+  }),
   pricing: row<"x86" | "arm">({
     flag: "pricing",
     argument: "TABLE",
@@ -281,6 +298,7 @@ export const POOL_SETTINGS: readonly SettingName[] = [
   ...(["host", "port", "nodes", "memoryMb", "code", "pool", "state", "ring", "secret"] as const),
   ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
   ...(["backupIntervalMs", "backupSelection"] as const),
+  ...(["repairMbPerSecond", "repairDollarsPerHour"] as const),
 ];
 
 /** What the local Lambda service is made by, beside host and port. */

@@ -26,10 +26,21 @@ export function statusLines(status: ProxyStatus): string[] {
     `objects    ${status.objects}, ${formatBytes(status.objectBytes)} (${formatBytes(status.chunkBytes)} with parity, of ${formatBytes(status.capacityBytes)})`,
     `reads      ${counters.gets}: ${counters.hits} hits${share}, ${misses} misses (${missText(status)})`,
     `writes     ${counters.puts}: ${counters.putsFailed} failed; ${counters.removes} deletes, ${counters.evictions} evictions, ${counters.expirations} expired`,
-    `instances  ${counters.instancesSeen} seen, ${counters.instancesLost} lost; ${counters.repairs} chunks repaired`,
+    `instances  ${counters.instancesSeen} seen, ${counters.instancesLost} lost`,
     `backups    ${counters.backups} rounds, ${counters.backupsAborted} not completed; ${formatBytes(counters.backupBytes)} copied, ${counters.failovers} failovers`,
+    repairLine(status),
     `clients    ${status.clients} connected`,
   ];
+}
+
+function repairLine({ repair, counters, cost }: ProxyStatus): string {
+  const { degradedStripes, exposedStripes, underWay, dollarsLastHour } = repair;
+  const exposed = exposedStripes === 0 ? "" : ` (${exposedStripes} with nothing to spare)`;
+  return [
+    `repairs    ${degradedStripes} stripes lack chunks${exposed}, ${underWay} in repair`,
+    `${counters.repairs} chunks stored again, ${counters.repairedStripes} stripes made whole, ${counters.repairsFailed} not; ${formatBytes(counters.repairBytes)} moved`,
+    `${formatDollars(cost.byPurpose.repair.dollars)}, ${formatDollars(dollarsLastHour)} of ${formatDollars(repair.dollarsPerHour)} in the last hour`,
+  ].join("; ");
 }
 
 function ringLine({ ring, counters }: ProxyStatus): string | null {

@@ -75,6 +75,11 @@ export class Ledger {
     this.#book(purpose, this.#memoryMb, billedMs(this.#prices, boundedMs, 0));
   }
 
+  /** What was spent so far for one purpose. */
+  dollarsOf(purpose: Purpose): number {
+    return this.#cost(this.#accounts[purpose]).dollars;
+  }
+
   /** What was spent so far. */
   report(): LedgerReport {
     const { serve, "warm-up": warmUp, backup, repair, recover } = this.#accounts;

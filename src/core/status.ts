@@ -71,7 +71,13 @@ export interface ProxyStatus {
     readonly hedges: number;
     readonly coalesced: number;
     readonly corruptChunks: number;
+    /** Chunks that were re-created and stored again. */
     readonly repairs: number;
+    /** Stripes that a repairer was given and made whole, and those it could not. */
+    readonly repairedStripes: number;
+    readonly repairsFailed: number;
+    /** Bytes that repairs have read and stored. */
+    readonly repairBytes: number;
     readonly resends: number;
     readonly instancesSeen: number;
     readonly instancesLost: number;
@@ -97,6 +103,20 @@ export interface ProxyStatus {
     readonly directGets: number;
     readonly directPuts: number;
     readonly directFailures: number;
+  };
+  readonly repair: {
+    /** Stripes that lack chunks. */
+    readonly degradedStripes: number;
+    /** Those of them that the next loss would end. */
+    readonly exposedStripes: number;
+    /** Stripes in repair now. */
+    readonly underWay: number;
+    /** Repairers that wait or work. */
+    readonly workers: number;
+    readonly dollarsLastHour: number;
+    /** The limits. */
+    readonly bytesPerSecond: number;
+    readonly dollarsPerHour: number;
   };
   readonly cost: {
     readonly byPurpose: Readonly<Record<Purpose, PurposeCost>>;

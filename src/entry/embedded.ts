@@ -8,6 +8,7 @@ import type { Timer } from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { startLambdaService } from "../platform/lambda-service/service.ts";
+import { REPAIR_LIMITS_DEFAULT } from "../proxy/repair-budget.ts";
 import { type OpenPool, openPool } from "./pool.ts";
 
 export type { ProxyStatus } from "../core/status.ts";
@@ -40,6 +41,10 @@ export interface EmbeddedOptions {
   readonly warmUpIntervalMs?: number;
   /** How often a function whose store changed is copied to its replica; default 300,000, 0: never. */
   readonly backupIntervalMs?: number;
+  /** Bytes per second that repairs may read and store; default 64 MiB, 0: no repairs. */
+  readonly repairBytesPerSecond?: number;
+  /** What repairs may cost within an hour, in dollars; default 0.1. */
+  readonly repairDollarsPerHour?: number;
   /** How long the functions may take until each has said hello; default 60,000. */
   readonly readyMs?: number;
   /** The price table of the costs in `status`; default `x86`. */
@@ -89,6 +94,8 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
         warmUpIntervalMs: options.warmUpIntervalMs ?? 60_000,
         backupIntervalMs: options.backupIntervalMs ?? 300_000,
         backupSelection: "all",
+        repairBytesPerSecond: options.repairBytesPerSecond ?? REPAIR_LIMITS_DEFAULT.bytesPerSecond,
+        repairDollarsPerHour: options.repairDollarsPerHour ?? REPAIR_LIMITS_DEFAULT.dollarsPerHour,
         pricing: options.pricing ?? "x86",
         ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
       },

@@ -6,14 +6,14 @@ import { createCache } from "../client/cache.ts";
 import type { CacheOptions } from "../client/cache-options.ts";
 import { CacheError } from "../core/errors.ts";
 import { type Membership, parseMembership } from "../core/membership.ts";
-import type { Clock } from "../core/ports.ts";
 import { parseAddress } from "../host/addresses.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { SystemRandom } from "../host/system-random.ts";
 import { TcpDialer } from "../host/tcp-dialer.ts";
 import { TcpDoor } from "../host/tcp-door.ts";
-import type { Connection, Dialer } from "../wire/connection.ts";
+import { unzeroed } from "../host/unzeroed.ts";
+import { EMBEDDED, EmbeddedDialer, type EmbeddedProxy } from "./embedded-dialer.ts";
 
 export type {
   Body,
@@ -30,13 +30,7 @@ export type {
 export { type CodeSpec, formatCode, parseCode } from "../core/code.ts";
 export { CacheError, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
 export type { Member, Membership } from "../core/membership.ts";
-
-/** A proxy in this process: hands over the client's end of a connection of its own. */
-export interface EmbeddedProxy {
-  connect(): Connection;
-  /** Where others dial it, when it shares the keys with other proxies. */
-  readonly memberAddress?: string | null;
-}
+export type { EmbeddedProxy } from "./embedded-dialer.ts";
 
 /** Where functions reach this client, so that chunks need not pass through the proxy. */
 export interface DirectOptions {
@@ -154,9 +148,6 @@ function warnOfDoor(reason: string): void {
   });
 }
 
-/** The address of the proxy in this process. */
-const EMBEDDED = "embedded";
-
 const SETTING_NAMES = [
   "token",
   "agent",
@@ -180,43 +171,4 @@ function settingsOf(options: ConnectOptions): ClientSettings {
     );
   }
   return options;
-}
-
-/** Every byte of a result is written before it is handed out, so zeroing it first would be wasted. */
-function unzeroed(bytes: number): Uint8Array {
-  const { buffer, byteOffset } = Buffer.allocUnsafeSlow(bytes);
-  return new Uint8Array(buffer, byteOffset, bytes);
-}
-
-/** Connections to a proxy in this process, and by TCP to those it shares the keys with. */
-class EmbeddedDialer implements Dialer {
-  readonly #proxy: EmbeddedProxy;
-  readonly #clock: Clock;
-  readonly #others = new TcpDialer();
-
-  constructor(proxy: EmbeddedProxy, clock: Clock) {
-    this.#proxy = proxy;
-    this.#clock = clock;
-  }
-
-  dial(
-    address: string,
-    deadlineMs: number,
-    opened: (connection: Connection | null, reason: string) => void,
-  ): void {
-    if (address !== EMBEDDED && address !== this.#proxy.memberAddress)
-      return this.#others.dial(address, deadlineMs, opened);
-    this.#clock.setTimer(0, () => {
-      let connection: Connection;
-      try {
-        connection = this.#proxy.connect();
-      } catch (error) {
-        return opened(
-          null,
-          error instanceof Error ? error.message : "the embedded proxy is closed",
-        );
-      }
-      opened(connection, "");
-    });
-  }
 }

@@ -15,6 +15,7 @@ import { deployPool } from "../platform/deploy-pool.ts";
 import { withFunctionBundle } from "./function-bundle.ts";
 import { connect } from "./library.ts";
 import { type RunningProxy, startProxy } from "./proxy.ts";
+import { startRepairer } from "./repairer.ts";
 
 const SECRET_BYTES = 32;
 
@@ -63,7 +64,9 @@ async function openWith(
       platform,
     });
     const cache = connect({ proxy });
+    const repairer = startRepairer(proxy);
     const close = async (): Promise<void> => {
+      await repairer.close();
       await cache.close();
       await proxy.close();
       platform.close();

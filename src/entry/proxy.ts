@@ -20,6 +20,7 @@ import { SystemWallClock } from "../host/system-wall-clock.ts";
 import { TcpDialer } from "../host/tcp-dialer.ts";
 import { listenTcp } from "../host/tcp-listener.ts";
 import { ProxyCore } from "../proxy/proxy-core.ts";
+import { REPAIR_LIMITS_DEFAULT } from "../proxy/repair-budget.ts";
 import { RingDuty } from "../proxy/ring-duty.ts";
 import { ringPeers } from "../proxy/ring-peers.ts";
 import { chunkBudget } from "../runtime/memory.ts";
@@ -55,6 +56,10 @@ export interface ProxyOptions {
   readonly backupIntervalMs?: number;
   /** What is worth a copy: everything (the default), or what was read since it was stored. */
   readonly backupSelection?: "all" | "hit";
+  /** Bytes per second that repairs may read and store; default 64 MiB, 0: no repairs. */
+  readonly repairBytesPerSecond?: number;
+  /** What repairs may cost within an hour, by the ledger; default 0.1. */
+  readonly repairDollarsPerHour?: number;
   /** The price table of the ledger; default `x86`, as functions are deployed. */
   readonly pricing?: "x86" | "arm";
   /** A file with the membership document that names this pool; absent: this proxy owns every key. */
@@ -119,6 +124,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     warmUpIntervalMs: options.warmUpIntervalMs ?? WARM_UP_MS_DEFAULT,
     backupIntervalMs: options.backupIntervalMs ?? BACKUP_MS_DEFAULT,
     backupSelection: options.backupSelection ?? "all",
+    repair: {
+      bytesPerSecond: options.repairBytesPerSecond ?? REPAIR_LIMITS_DEFAULT.bytesPerSecond,
+      dollarsPerHour: options.repairDollarsPerHour ?? REPAIR_LIMITS_DEFAULT.dollarsPerHour,
+    },
     stragglerMs: STRAGGLER_MS,
     ports: {
       clock,

@@ -4,6 +4,7 @@
 import type { NodeIndex } from "../core/ids.ts";
 import type { Timer } from "../core/ports.ts";
 import { BackupRound, type RoundContext } from "./backup-round.ts";
+import { mayBegin } from "./invocation-share.ts";
 import type { NodeLink } from "./node-link.ts";
 import type { NodeSpace } from "./node-space.ts";
 import type { Pool } from "./pool.ts";
@@ -18,10 +19,6 @@ export const REPLICA_WARM_MS = 230_000;
 const RETRY_MS_MAX = 15_000;
 /** One round at once for so many nodes. */
 const NODES_PER_ROUND = 12;
-/** What accounts on AWS may run at once unless they ask for more. */
-const INVOCATIONS_AT_ONCE = 1_000;
-/** Beyond this share of it no round begins: a fifth is kept for serving, and warm-ups come before backups. */
-const BACKUP_SHARE = 0.7;
 /** How long rounds wait after the platform has throttled. */
 const THROTTLE_PAUSE_MS = 5_000;
 
@@ -97,7 +94,8 @@ export class Backup {
       // The interval begins with the first chunk; each node's ends at a moment of its own.
       if (!space.holdsChunks) turn.doneAt = now - this.#phase(node);
       else if (this.#isDue(turn, space, now) && isFree(link)) {
-        if (this.#underWay >= roundsMax || now < this.#pausedUntil || this.#isBusy()) return;
+        if (this.#underWay >= roundsMax || now < this.#pausedUntil || !mayBegin("backup", links))
+          return;
         this.#next = (node + 1) % links.length;
         this.#begin(link, space, turn);
       }
@@ -116,12 +114,6 @@ export class Backup {
     return (
       space.replica === null || space.changes !== turn.changes || this.#context.selection === "hit"
     );
-  }
-
-  #isBusy(): boolean {
-    let invocations = 0;
-    for (const link of this.#context.pool.links) invocations += link.invocationsUnderWay;
-    return invocations >= BACKUP_SHARE * INVOCATIONS_AT_ONCE;
   }
 
   #begin(link: NodeLink, space: NodeSpace, turn: Turn): void {

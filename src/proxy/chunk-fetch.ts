@@ -38,7 +38,7 @@ const OPENINGS_MAX = 4;
 
 /** A transfer under way. */
 export class ChunkFetch implements Exchange {
-  readonly purpose = "serve";
+  readonly purpose: "serve" | "repair";
   readonly name: string;
   readonly bytes: number;
   readonly #id: WireChunkId;
@@ -57,7 +57,15 @@ export class ChunkFetch implements Exchange {
   /** Parts the function was credited for, each once however many readers pass it on. */
   readonly #granted = new WeakSet<Part>();
 
-  constructor(name: string, id: WireChunkId, bytes: number, link: NodeLink, context: FetchContext) {
+  constructor(
+    name: string,
+    id: WireChunkId,
+    bytes: number,
+    purpose: "serve" | "repair",
+    link: NodeLink,
+    context: FetchContext,
+  ) {
+    this.purpose = purpose;
     this.name = name;
     this.bytes = bytes;
     this.#id = id;

@@ -29,12 +29,19 @@ export class ChunkFetches {
   }
 
   /** Joins the transfer of this chunk that is under way, or begins one. */
-  fetch(object: ObjectVersion, stripe: number, index: number, reader: FetchReader): ChunkFetch {
+  fetch(
+    object: ObjectVersion,
+    stripe: number,
+    index: number,
+    reader: FetchReader,
+    purpose: "serve" | "repair" = "serve",
+  ): ChunkFetch {
     const { clock, pool, parts, counters, latency } = this.#context;
     const id = chunkIdOf(object, stripe, index);
     const place = placeOf(object, stripe, index);
     assert(place !== undefined, "a stripe has d+p places");
-    const name = `${place.node}/${chunkName(id)}`;
+    // Nobody who is served waits for a wake that is billed to repair.
+    const name = `${purpose}/${place.node}/${chunkName(id)}`;
     const running = this.#running.get(name);
     if (running?.isJoinable === true) {
       counters.coalesced++;
@@ -42,7 +49,7 @@ export class ChunkFetches {
       return running;
     }
     const bytes = chunkBytesOf(object, stripe, index);
-    const fetch = new ChunkFetch(name, id, bytes, pool.link(place.node), {
+    const fetch = new ChunkFetch(name, id, bytes, purpose, pool.link(place.node), {
       clock,
       parts,
       onOver: (over, completedMs) => {

@@ -12,6 +12,7 @@ import { describe, GetOperation } from "./get-operation.ts";
 import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import { PutOperation } from "./put-operation.ts";
 import { RepairOperation } from "./repair-operation.ts";
+import { RepairOrder } from "./repair-order.ts";
 import { durableOutcome } from "./retry-window.ts";
 
 /** A connection that has not said hello by then is closed. */
@@ -59,8 +60,11 @@ export class ClientSession implements ConnectionHandler {
     );
   }
 
+  /** Operations that somebody waits for. */
   get operationsUnderWay(): number {
-    return this.#operations.size;
+    let count = 0;
+    for (const { isBackground } of this.#operations.values()) if (isBackground !== true) count++;
+    return count;
   }
 
   bodyPlace(envelope: Envelope, message: Message, bytes: number): Uint8Array | null {
@@ -163,6 +167,11 @@ export class ClientSession implements ConnectionHandler {
         return this.#run(
           channel,
           RepairOperation.begin(message, this.#channel(channel, clientId), this.#context),
+        );
+      case "repairAsk":
+        return this.#run(
+          channel,
+          RepairOrder.begin(this.#channel(channel, clientId), this.#context),
         );
       case "stat":
         return this.#stat(channel, message);

@@ -15,8 +15,10 @@ import type {
 } from "../core/ports.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { ProxyCounters } from "./counters.ts";
+import { type LossListener, LossLog } from "./loss-log.ts";
 import type { NodeSpace } from "./node-space.ts";
 import {
+  type ChunkPlace,
   chunkBytesOf,
   chunkIdOf,
   type ObjectVersion,
@@ -42,6 +44,7 @@ export interface ObjectTableContext {
   readonly eviction: EvictionPolicy<ObjectVersion>;
   readonly spaces: readonly NodeSpace[];
   readonly counters: ProxyCounters;
+  readonly losses: LossListener;
 }
 
 /** The current versions of one proxy. */
@@ -55,10 +58,12 @@ export class ObjectTable {
   #bytes = 0;
   /** Counts lookups that found something: the order in which objects were used. */
   #uses = 0;
+  readonly #losses: LossLog;
   #sweep: IterableIterator<ObjectVersion> | null = null;
 
   constructor(nextVersion: number, context: ObjectTableContext) {
     this.#context = context;
+    this.#losses = new LossLog(context.losses);
     this.#nextVersion = nextVersion;
     this.#reservedBelow = nextVersion;
   }
@@ -94,6 +99,7 @@ export class ObjectTable {
           instance,
         );
     });
+    this.#losses.noteAll(object);
   }
 
   /** A replica of an earlier term; after the objects. */
@@ -143,11 +149,19 @@ export class ObjectTable {
     this.#eachChunk(object, (space, stripe, index) =>
       space.attach(chunkIdOf(object, stripe, index), object),
     );
+    this.#losses.noteAll(object);
   }
 
-  /** Records changed places of the version, if it still is current. */
-  recordPlaces(object: ObjectVersion): void {
-    if (object.isCurrent) this.#context.store.commit([{ kind: "put", object: toStored(object) }]);
+  /** A lost chunk of a current version is stored again. */
+  fillPlace(object: ObjectVersion, stripe: number, index: number, place: ChunkPlace): void {
+    setPlace(object, stripe, index, place);
+    this.#losses.filled(object, stripe);
+    this.#context.store.commit([{ kind: "put", object: toStored(object) }]);
+  }
+
+  /** Every current version. */
+  versions(): IterableIterator<ObjectVersion> {
+    return this.#objects.values();
   }
 
   /** Deletes the key, durably; false when there was nothing to read. `also` is recorded with it when there was. */
@@ -209,6 +223,12 @@ export class ObjectTable {
     if (place === undefined || place.instance === null) return;
     this.#context.spaces[place.node]?.release(chunkIdOf(object, stripe, index), false);
     place.instance = null;
+    if (object.isCurrent) this.#losses.lost(object, stripe);
+  }
+
+  /** Makes known losses durable: some of them, now and then, and all in the end. */
+  recordLosses(objectsMax?: number): void {
+    this.#losses.record(this.#context.store, objectsMax);
   }
 
   /**
@@ -324,6 +344,7 @@ export class ObjectTable {
     this.#objects.delete(object.key);
     this.#bytes -= object.layout.bytes;
     this.#context.eviction.remove(object);
+    this.#losses.forget(object);
     if (object.pins === 0) this.#dropChunks(object);
   }
 

@@ -1,6 +1,5 @@
 // What the operations of clients have in common: a channel on a client's connection, and the proxy around them.
 
-import type { NodeIndex } from "../core/ids.ts";
 import type { Clock, Random, WallClock } from "../core/ports.ts";
 import type { Message } from "../wire/messages.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
@@ -12,6 +11,7 @@ import type { ObjectVersion } from "./object-version.ts";
 import type { PartPool } from "./part-pool.ts";
 import type { Pool } from "./pool.ts";
 import type { PutGate } from "./put-gate.ts";
+import type { RepairDesk } from "./repair-desk.ts";
 import type { Outcome } from "./retry-window.ts";
 import type { RingDuty } from "./ring-duty.ts";
 
@@ -21,6 +21,8 @@ export interface Operation {
   bodyPlace(message: Message, bytes: number): Uint8Array | null;
   /** The client has cancelled or is gone: free everything, send nothing. */
   abandon(): void;
+  /** True: no user waits for it, and a proxy that closes does not either. */
+  readonly isBackground?: boolean;
 }
 
 /** How an operation speaks to its client. */
@@ -48,19 +50,18 @@ export interface OperationContext {
   readonly stragglerMs: number;
   hashKey(key: string): Uint8Array;
   /** Joins the transfer of this chunk that is under way, or begins one. Null: its node is not to be reached now. */
-  fetch(object: ObjectVersion, stripe: number, index: number, reader: FetchReader): ChunkFetch;
+  fetch(
+    object: ObjectVersion,
+    stripe: number,
+    index: number,
+    reader: FetchReader,
+    purpose?: "serve" | "repair",
+  ): ChunkFetch;
   /** What a mutation with this sequence of this client came to, if it was done before. */
   outcomeOf(clientId: string, sequence: number): Outcome | null;
   recordOutcome(clientId: string, sequence: number, outcome: Outcome): void;
-  /** Chunks that are being repaired: one repair per chunk at a time. */
-  readonly repairs: {
-    claim(name: string): boolean;
-    /** The claimed chunk goes to this node. */
-    reserved(name: string, node: NodeIndex): void;
-    /** Where a claimed chunk goes; null when it is not claimed, or goes nowhere yet. */
-    nodeOf(name: string): NodeIndex | null;
-    free(name: string): void;
-  };
+  /** What is to be repaired, and is being repaired: one repair per chunk at a time. */
+  readonly repairs: RepairDesk;
   readonly putGate: PutGate;
   /** By which document this proxy serves; null: it owns every key. */
   readonly ring: RingDuty | null;

@@ -20,16 +20,21 @@ import { ClientSession, type ClientSessionContext } from "./client-session.ts";
 import { createCounters } from "./counters.ts";
 import { endOfReign } from "./end-of-reign.ts";
 import { FunctionSession, type FunctionSessionContext } from "./function-session.ts";
+import { mayBegin } from "./invocation-share.ts";
 import { HedgeBudget, TransferLatency } from "./latency.ts";
 import type { LinkContext } from "./link-context.ts";
 import { TAKEOVER_WAIT_MS } from "./link-state.ts";
 import { NodeLink } from "./node-link.ts";
 import { NodeSpace } from "./node-space.ts";
 import { ObjectTable } from "./object-table.ts";
+import type { ObjectVersion } from "./object-version.ts";
 import { PartPool } from "./part-pool.ts";
 import { Pool } from "./pool.ts";
+import { poolStatus } from "./pool-status.ts";
 import type { ProxyCoreOptions } from "./proxy-options.ts";
 import { PutGate } from "./put-gate.ts";
+import { REPAIR_LIMITS_DEFAULT } from "./repair-budget.ts";
+import { RepairDesk } from "./repair-desk.ts";
 import { restoreTable } from "./restore-table.ts";
 import { RetryWindow } from "./retry-window.ts";
 import { attachRing, ringStatus } from "./ring-duty.ts";
@@ -58,6 +63,7 @@ export class ProxyCore {
   readonly #functionContext: FunctionSessionContext;
   readonly #warmUp: WarmUp;
   readonly #backup: Backup;
+  readonly #desk: RepairDesk;
   /** Computed once for each node. */
   readonly #nodeKeys: Uint8Array[] = [];
   #functionAddress = "";
@@ -85,7 +91,12 @@ export class ProxyCore {
       eviction: ports.eviction,
       spaces: this.#spaces,
       counters: this.counters,
+      losses: {
+        note: (object: ObjectVersion, stripe: number) => this.#desk.note(object, stripe),
+        forget: (object: ObjectVersion) => this.#desk.forget(object),
+      },
     };
+    this.#desk = this.#makeDesk();
     this.#table = new ObjectTable(this.#loaded.nextVersion, tableContext);
     const primaries = restoreTable(this.#loaded, this.#table, {
       nodes,
@@ -164,12 +175,7 @@ export class ProxyCore {
   }
 
   status(): ProxyStatus {
-    const { pool, nodes, ports } = this.#options;
-    const links = this.#pool.links;
-    const byState: Record<string, number> = {};
-    for (const { state } of links) byState[state.kind] = (byState[state.kind] ?? 0) + 1;
-    const sum = (of: (space: NodeSpace) => number): number =>
-      this.#spaces.reduce((total, space) => total + of(space), 0);
+    const { pool, ports } = this.#options;
     return {
       pool,
       generation: this.#loaded.generation,
@@ -177,27 +183,11 @@ export class ProxyCore {
       superseded: this.#superseded,
       uptimeMs: Math.round(ports.clock.now() - this.#startedAt),
       ring: ringStatus(this.#options.ring),
-      nodes: {
-        count: nodes,
-        byState,
-        greeted: links.filter((link) => link.hasGreeted).length,
-        rows: this.#spaces.map(({ node, chunks, copies, replica, usedBytes, budgetBytes }) => ({
-          node,
-          state: this.#pool.link(node).state.kind,
-          instance: this.#pool.link(node).primary,
-          replica,
-          isInRound: this.#pool.link(node).hasSide,
-          chunks: chunks.size,
-          copies,
-          usedBytes,
-          budgetBytes,
-        })),
-      },
+      ...poolStatus(this.#pool),
       objects: this.#table.size,
       objectBytes: this.#table.bytes,
-      chunkBytes: sum((space) => space.usedBytes),
-      capacityBytes: sum((space) => space.budgetBytes),
       counters: { ...this.counters },
+      repair: this.#desk.status(),
       cost: ports.ledger.report(),
       clients: this.#clients.size,
     };
@@ -216,7 +206,7 @@ export class ProxyCore {
           if (hasCopy && replica !== null) yield { replica, name };
   }
 
-  /** Operations that clients have under way. */
+  /** Operations that users have under way; repairs are none. */
   get operationsUnderWay(): number {
     let count = 0;
     for (const client of this.#clients) count += client.operationsUnderWay;
@@ -233,8 +223,22 @@ export class ProxyCore {
     this.#stopWork(); // First: a link that loses its connection begins to wait.
     for (const client of [...this.#clients]) client.connection.close(reason);
     for (const { connection } of [...this.#functions]) connection.close(reason);
+    this.#table.recordLosses(Number.POSITIVE_INFINITY);
     this.#options.ports.platform.close();
     this.#options.ports.store.close();
+  }
+
+  #makeDesk(): RepairDesk {
+    const { ports, repair = REPAIR_LIMITS_DEFAULT } = this.#options;
+    return new RepairDesk({
+      clock: ports.clock,
+      counters: this.counters,
+      limits: repair,
+      mayInvoke: () => mayBegin("repair", this.#pool.links),
+      isServing: () => this.operationsUnderWay > 0,
+      dollars: () => ports.ledger.dollarsOf("repair"),
+      objects: () => this.#table.versions(),
+    });
   }
 
   #linkContext(): LinkContext {
@@ -320,6 +324,7 @@ export class ProxyCore {
   #stopWork(): void {
     this.#warmUp.stop();
     this.#backup.stop();
+    this.#desk.stop();
     this.#options.ring?.stop();
     this.#sweepTimer?.cancel();
     this.#greetTimer?.cancel();
@@ -336,7 +341,6 @@ export class ProxyCore {
   #makeClientContext(): ClientSessionContext {
     const { ports, nodes, codeRules, stragglerMs } = this.#options;
     const { clock, wallClock, random } = ports;
-    const repairing = new Map<string, NodeIndex | null>();
     const fetches = new ChunkFetches({
       clock,
       pool: this.#pool,
@@ -357,16 +361,12 @@ export class ProxyCore {
       hedges: new HedgeBudget(),
       generation: this.#loaded.generation,
       hashKey: (key) => ports.hashKey(keyBytes(key as ObjectKey)), // Any text has bytes.
-      fetch: (object, stripe, index, reader) => fetches.fetch(object, stripe, index, reader),
+      fetch: (object, stripe, index, reader, purpose) =>
+        fetches.fetch(object, stripe, index, reader, purpose),
       outcomeOf: (clientId, sequence) => this.#retries.find(clientId, sequence, clock.now()),
       recordOutcome: (clientId, sequence, outcome) =>
         this.#retries.record(clientId, sequence, outcome, clock.now()),
-      repairs: {
-        claim: (name) => !repairing.has(name) && repairing.set(name, null).has(name),
-        reserved: (name, node) => void repairing.set(name, node),
-        nodeOf: (name) => repairing.get(name) ?? null,
-        free: (name) => void repairing.delete(name),
-      },
+      repairs: this.#desk,
       putGate: new PutGate(),
       ring: this.#options.ring ?? null,
       welcome: () => ({
@@ -391,6 +391,7 @@ export class ProxyCore {
   #armSweep(): void {
     this.#sweepTimer = this.#options.ports.clock.setTimer(SWEEP_MS, () => {
       this.#table.sweepExpired();
+      this.#table.recordLosses();
       this.#pool.loseUnseen(this.#options.ports.clock.now());
       this.#armSweep();
     });

@@ -14,6 +14,7 @@ import type {
 } from "../core/ports.ts";
 import type { BackupSelection } from "./backup-round.ts";
 import type { ObjectVersion } from "./object-version.ts";
+import type { RepairLimits } from "./repair-budget.ts";
 import type { RingDuty } from "./ring-duty.ts";
 
 /** What a proxy is made of. */
@@ -32,6 +33,8 @@ export interface ProxyCoreOptions {
   readonly backupSelection: BackupSelection;
   /** How long after its quorum a stripe waits for its last chunks. */
   readonly stragglerMs: number;
+  /** What repairs may spend; absent: the default limits. */
+  readonly repair?: RepairLimits;
   /** Absent: this proxy owns every key. */
   readonly ring?: RingDuty;
   /** Another proxy has taken over the pool, and this one has stood aside. Called once at most. */

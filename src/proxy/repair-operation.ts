@@ -8,13 +8,7 @@ import type { Timer } from "../core/ports.ts";
 import type { Message, MessageOf, WireChunkId } from "../wire/messages.ts";
 import { ChunkUpload, type UploadOwner } from "./chunk-upload.ts";
 import { chunkName } from "./node-space.ts";
-import {
-  chunkBytesOf,
-  chunkIdOf,
-  type ObjectVersion,
-  placeOf,
-  setPlace,
-} from "./object-version.ts";
+import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
 import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import { Part } from "./part-pool.ts";
 
@@ -23,6 +17,7 @@ const REPAIR_MS_MAX = 30_000;
 
 /** A repair under way. */
 export class RepairOperation implements Operation, UploadOwner {
+  readonly isBackground = true;
   readonly #request: MessageOf<"repair">;
   readonly #object: ObjectVersion;
   readonly #id: WireChunkId;
@@ -36,11 +31,12 @@ export class RepairOperation implements Operation, UploadOwner {
   #allowed = CREDIT_BYTES_INITIAL;
   #isOver = false;
 
-  /** Answers a `repair`; null when it ended at once. */
+  /** Answers a `repair`; null when it ended at once. `isOrdered`: its stripe is claimed and its bytes are paid for. */
   static begin(
     request: MessageOf<"repair">,
     channel: ClientChannel,
     context: OperationContext,
+    isOrdered = false,
   ): RepairOperation | null {
     const object = context.table.peek(request.key);
     const answer = (outcome: "obsolete" | "refused"): null => {
@@ -53,6 +49,9 @@ export class RepairOperation implements Operation, UploadOwner {
     if (place.instance !== null) return answer("obsolete");
     if (request.bytes !== chunkBytesOf(object, request.stripe, request.index))
       return answer("refused");
+    const { stripe, bytes } = request;
+    const admitted = isOrdered ? "taken" : context.repairs.admit(object, stripe, bytes);
+    if (admitted !== "taken") return answer(admitted === "claimed" ? "obsolete" : "refused");
     if (!context.repairs.claim(chunkName(request))) return answer("obsolete");
     const id = chunkIdOf(object, request.stripe, request.index);
     const taken = new Set<NodeIndex>();
@@ -64,7 +63,7 @@ export class RepairOperation implements Operation, UploadOwner {
       if (reserved !== null) taken.add(reserved);
     }
     context.table.pin(object);
-    const [node] = context.pool.reserve([{ id, bytes: request.bytes }], taken) ?? [];
+    const [node] = context.pool.reserve([{ id, bytes }], taken) ?? [];
     if (node !== undefined) {
       context.repairs.reserved(chunkName(id), node);
       return new RepairOperation(request, object, node, channel, context);
@@ -138,9 +137,9 @@ export class RepairOperation implements Operation, UploadOwner {
     space?.confirm(this.#id, instance);
     const record = space?.chunks.get(chunkName(this.#id));
     if (record !== undefined) record.object = this.#object;
-    setPlace(this.#object, stripe, index, { node: this.#node, instance });
-    table.recordPlaces(this.#object);
+    table.fillPlace(this.#object, stripe, index, { node: this.#node, instance });
     counters.repairs++;
+    counters.repairBytes += this.#request.bytes;
     this.#answer("stored");
   }
 

@@ -2,6 +2,7 @@
 // it for the interval. A tick looks at a slice of the pool, so that a round is spread over the interval.
 
 import type { Clock, Timer } from "../core/ports.ts";
+import { mayBegin } from "./invocation-share.ts";
 import type { Pool } from "./pool.ts";
 
 /** Ticks per interval. */
@@ -38,6 +39,7 @@ export class WarmUp {
     const now = this.#clock.now();
     // A node's last activity differs from its neighbour's, and so does its turn; but after a restart all are equal.
     let budget = Math.ceil(links.length / SLICES) * 2;
+    if (!mayBegin("warm-up", links)) return;
     for (const link of links) {
       if (budget === 0) return;
       const isDue = now - link.lastActivityAt >= this.#intervalMs;

@@ -136,6 +136,30 @@ export function judgeOrphans(
   return faults;
 }
 
+/**
+ * No stripe lacks chunks any more of which d are within reach: on the primaries of their nodes. A place on another instance
+ * is neither lost nor readable, for as long as that one may come back.
+ */
+export function judgeWhole(objects: Iterable<StoredObject>, status: ProxyStatus): string[] {
+  const faults: string[] = [];
+  const primaries = status.nodes.rows.map(({ instance }) => instance);
+  for (const object of objects) {
+    const chunks = chunksOf(object);
+    for (let stripe = 0; stripe < object.stripeCount; stripe++) {
+      const own = chunks.filter((chunk) => chunk.stripe === stripe);
+      const missing = own.filter(({ instance }) => instance === "").length;
+      const near = own.filter(({ node, instance }) => primaries[node] === instance).length;
+      if (missing > 0 && near >= object.dataChunks)
+        faults.push(
+          `stripe ${stripe} of ${object.key} version ${object.version} still lacks ${missing} chunks after the calm`,
+        );
+    }
+  }
+  const { underWay } = status.repair;
+  if (underWay > 0) faults.push(`${underWay} repairs do not end`);
+  return faults;
+}
+
 /** The proxy's account of every node is the sum of what the table says: nothing is reserved for ever. */
 export function judgeAccounts(objects: Iterable<StoredObject>, status: ProxyStatus): string[] {
   const used = new Map<number, number>();
@@ -150,6 +174,22 @@ export function judgeAccounts(objects: Iterable<StoredObject>, status: ProxyStat
       ({ node, usedBytes }) =>
         `node ${node} is accounted with ${usedBytes} bytes, and the table has ${used.get(node) ?? 0} there`,
     );
+}
+
+/** Without trouble nothing is lost, and no function ever has an instance too many. */
+export function judgeCalm(
+  instancesMax: number,
+  instancesStarted: number,
+  { nodes, counters }: ProxyStatus,
+): string[] {
+  const faults: string[] = [];
+  if (instancesStarted > instancesMax)
+    faults.push(
+      `${instancesStarted} instances were started for ${nodes.count} nodes, and none was reclaimed`,
+    );
+  if (counters.instancesLost > 0)
+    faults.push(`${counters.instancesLost} instances were taken for lost, and none was`);
+  return faults;
 }
 
 /** Adds up what the provider told the proxies it has billed, to be compared with their ledger. */

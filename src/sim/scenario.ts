@@ -67,6 +67,8 @@ export interface Scenario {
   /** 0: no backups. */
   readonly backupIntervalMs: number;
   readonly backupSelection: "all" | "hit";
+  /** 0: no repairs, not even those that readers offer. */
+  readonly repairBytesPerSecond: number;
   readonly stragglerMs: number;
   readonly routing: Routing;
   readonly delayMsMax: number;
@@ -104,6 +106,7 @@ export function scenarioOf(seed: number): Scenario {
   const random = new SeededRandom(seed).fork("scenario");
   // Of its own, so that what a seed stood for before there were backups stays as it was.
   const backup = new SeededRandom(seed).fork("backup");
+  const repair = new SeededRandom(seed).fork("repair");
   const isCalm = seed % SEEDS_PER_CALM === 0;
   const trouble = (probability: number): number =>
     !isCalm && random.chance(FAULT_SHARE) ? probability : 0;
@@ -137,6 +140,7 @@ export function scenarioOf(seed: number): Scenario {
     warmUpIntervalMs: random.pick([0, 10_000, 60_000]),
     backupIntervalMs: backup.pick([0, 2_000, 5_000, 20_000]),
     backupSelection: backup.pick(["all", "all", "hit"] as const),
+    repairBytesPerSecond: repair.pick([0, 200_000, 64_000_000, 64_000_000]),
     stragglerMs: random.pick([200, 1_000]),
     routing: isCalm || random.chance(0.25) ? "most-recent" : routing,
     delayMsMax: random.pick([0.5, 2, 20]),

@@ -3,6 +3,7 @@
 // but the machines, the network and the provider.
 
 import { keyHash } from "../checksum/chunk-digest.ts";
+import type { Repairer } from "../client/repairer.ts";
 import { quorum } from "../core/code.ts";
 import { ClockEviction } from "../core/eviction.ts";
 import { nodeKey } from "../core/invocation.ts";
@@ -14,11 +15,13 @@ import { ProxyCore } from "../proxy/proxy-core.ts";
 import {
   BillWitness,
   judgeAccounts,
+  judgeCalm,
   judgeCommit,
   judgeCopies,
   judgeInvoke,
   judgeOrphans,
   judgePlaces,
+  judgeWhole,
 } from "./checkers.ts";
 import { type FaultTargets, scheduleFaults, stopFaults } from "./faults.ts";
 import { History } from "./history.ts";
@@ -32,6 +35,7 @@ import type { Scenario } from "./scenario.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import { SimClient } from "./sim-client.ts";
 import { SimCrypto } from "./sim-crypto.ts";
+import { startSimRepairer } from "./sim-repairer.ts";
 import { VirtualClock, VirtualWallClock } from "./virtual-clock.ts";
 import { type Call, type CallSource, callAgainAndAgain, drawCall, keyOf } from "./workload.ts";
 
@@ -75,6 +79,7 @@ class World implements FaultTargets {
   readonly #scripts: Record<string, Call[]> = {};
   readonly #machines: Machine[] = [];
   #clients: SimClient[] = [];
+  #repairer: Repairer | null = null;
   #image: TableImage;
   #proxy: { readonly core: ProxyCore; readonly machine: Machine } | null = null;
   #clientsStarted = 0;
@@ -198,12 +203,14 @@ class World implements FaultTargets {
     const { stormMs, clients } = this.#scenario;
     this.#startProxy();
     for (let index = 0; index < clients; index++) this.#startClient();
+    if (this.#scenario.repairBytesPerSecond > 0) this.#startRepairer();
     scheduleFaults(this.#scenario, this);
     this.#pass(stormMs);
     this.#isStorm = false;
     stopFaults(this, [...this.#machines, ...this.provider.instances.map(({ machine }) => machine)]);
     this.#pass(CALM_MS);
     this.#mustBeIdle();
+    this.#mustBeWhole();
     this.#probe();
     this.#pass(REST_MS);
     this.#finalJudgement();
@@ -233,6 +240,12 @@ class World implements FaultTargets {
     }
   }
 
+  #startRepairer(): void {
+    const random = this.#random.fork("repairer");
+    const machine = this.#machine("repairer");
+    this.#repairer = startSimRepairer(machine, this.network, CLIENT_ADDRESS, random);
+  }
+
   /** Where a caller has its calls from; they are written down. */
   #callsOf(name: string, random: SeededRandom): CallSource {
     const made: Call[] = [];
@@ -247,7 +260,7 @@ class World implements FaultTargets {
 
   #startProxy(): void {
     const { nodes, budgetBytes, code, policy, warmUpIntervalMs, stragglerMs } = this.#scenario;
-    const { backupIntervalMs, backupSelection } = this.#scenario;
+    const { backupIntervalMs, backupSelection, repairBytesPerSecond } = this.#scenario;
     const name = `proxy ${this.#machines.length}`;
     const machine = this.#machine(name);
     const random = this.#random.fork(name);
@@ -264,6 +277,7 @@ class World implements FaultTargets {
       warmUpIntervalMs,
       backupIntervalMs,
       backupSelection,
+      repair: { bytesPerSecond: repairBytesPerSecond, dollarsPerHour: 1 },
       stragglerMs,
       ports: {
         clock: machine.clock,
@@ -320,6 +334,17 @@ class World implements FaultTargets {
     if (underWay > 0) this.violate(`the proxy has ${underWay} operations that do not end`);
   }
 
+  /** What survived is whole again, and the repairer is at rest. */
+  #mustBeWhole(): void {
+    const { core } = this.#proxy ?? {};
+    // With odd routing instances are taken for lost to the end.
+    if (core === undefined || this.#repairer === null || this.#scenario.routing !== "most-recent")
+      return;
+    this.#judge(judgeWhole(core.storedObjects(), core.status()));
+    const { usedBytes } = this.#repairer;
+    if (usedBytes > 0) this.violate(`the repairer still holds ${usedBytes} bytes`);
+  }
+
   /** Every key can be written and read again. */
   #probe(): void {
     const { keys } = this.#scenario;
@@ -365,19 +390,8 @@ class World implements FaultTargets {
       // With odd routing instances are still taken for lost now and then, and drops are still on their way.
       if (routing === "most-recent") this.#judge(judgeOrphans(objects, instances, status));
     }
-    if (this.#scenario.isCalm) this.#judgeCalm(status.counters.instancesLost);
-  }
-
-  /** Without trouble nothing is lost, and no function ever has a second instance. */
-  #judgeCalm(instancesLost: number): void {
-    const { instancesStarted } = this.provider;
-    const { nodes, backupIntervalMs } = this.#scenario;
+    const { isCalm, nodes, backupIntervalMs } = this.#scenario;
     const instancesMax = backupIntervalMs === 0 ? nodes : 2 * nodes;
-    if (instancesStarted > instancesMax)
-      this.violate(
-        `${instancesStarted} instances were started for ${nodes} nodes, and none was reclaimed`,
-      );
-    if (instancesLost > 0)
-      this.violate(`${instancesLost} instances were taken for lost, and none was`);
+    if (isCalm) this.#judge(judgeCalm(instancesMax, this.provider.instancesStarted, status));
   }
 }

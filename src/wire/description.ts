@@ -1,5 +1,5 @@
 // How a message is described, and the fields that many messages share. The tables made of this are messages.ts and
-// direct-messages.ts; it says nothing of what a message means.
+// those it joins; it says nothing of what a message means.
 
 import { bytes, type FieldType, u8, u32, u53 } from "./schema.ts";
 

@@ -10,6 +10,7 @@ import { CHUNKS_PER_STRIPE_MAX, METADATA_PAIRS_MAX } from "../core/limits.ts";
 import { MEMBERS_MAX } from "../core/membership.ts";
 import { chunkIdentity, digest, message, place } from "./description.ts";
 import { DIRECT_MESSAGES } from "./direct-messages.ts";
+import { REPAIR_MESSAGES } from "./repair-messages.ts";
 import {
   bytes,
   type FieldValues,
@@ -360,6 +361,7 @@ export const MESSAGES = {
   }),
 
   ...DIRECT_MESSAGES,
+  ...REPAIR_MESSAGES,
 } as const;
 
 /** The name of a message. */

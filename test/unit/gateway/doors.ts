@@ -17,7 +17,7 @@ export function fakeStatus(cache: FakeCache): ProxyStatus {
   const names =
     "gets hits missesAbsent missesExpired missesLost missesUnreachable puts putsFailed removes evictions expirations " +
     "chunkGets hedges coalesced corruptChunks repairs resends instancesSeen instancesLost searches redials staleFrames " +
-    "forgeries protocolFaults throttles";
+    "forgeries protocolFaults throttles repairedStripes repairsFailed repairBytes";
   const counters = Object.fromEntries(names.split(" ").map((name) => [name, 0]));
   return {
     pool: "test",
@@ -34,6 +34,10 @@ export function fakeStatus(cache: FakeCache): ProxyStatus {
     nodes: { count: 0, byState: {}, greeted: 0, rows: [] },
     // Every name of the interface is in the list above.
     counters: counters as unknown as ProxyStatus["counters"],
+    repair: {
+      ...{ degradedStripes: 0, exposedStripes: 0, underWay: 0, workers: 0 },
+      ...{ dollarsLastHour: 0, bytesPerSecond: 0, dollarsPerHour: 0 },
+    },
     cost: {
       byPurpose: {
         serve: NO_COST,

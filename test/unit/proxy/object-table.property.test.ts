@@ -33,6 +33,7 @@ class Tables {
       eviction: new ClockEviction(),
       spaces: this.spaces,
       counters: createCounters(),
+      losses: { note: () => {}, forget: () => {} },
     });
   }
 
@@ -206,6 +207,7 @@ test("object table: versions are never drawn twice, also not after a crash at an
       eviction: new ClockEviction<ObjectVersion>(),
       spaces: [],
       counters: createCounters(),
+      losses: { note: () => {}, forget: () => {} },
     };
     const table = new ObjectTable(store.load().nextVersion, context);
     for (let drawn = 0; drawn < 700 * life + 1; drawn++) {

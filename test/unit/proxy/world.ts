@@ -3,12 +3,14 @@
 
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { keyHash } from "../../../src/checksum/chunk-digest.ts";
+import { Repairer } from "../../../src/client/repairer.ts";
 import { ClockEviction } from "../../../src/core/eviction.ts";
 import { nodeKey, sealOrder } from "../../../src/core/invocation.ts";
 import { Ledger } from "../../../src/core/ledger.ts";
 import type { Crypto, FunctionPlatform, InvokeOutcome } from "../../../src/core/ports.ts";
 import { PRICES } from "../../../src/core/prices.ts";
 import { ProxyCore } from "../../../src/proxy/proxy-core.ts";
+import type { RepairLimits } from "../../../src/proxy/repair-budget.ts";
 import { RuntimeCore } from "../../../src/runtime/runtime-core.ts";
 import type { Connection } from "../../../src/wire/connection.ts";
 import type { Message } from "../../../src/wire/messages.ts";
@@ -69,6 +71,8 @@ export interface WorldWishes {
   readonly image?: TableImage;
   readonly backupIntervalMs?: number;
   readonly backupSelection?: "all" | "hit";
+  readonly repair?: RepairLimits;
+  readonly warmUpIntervalMs?: number;
 }
 
 /** The proxy and everything around it. */
@@ -122,10 +126,11 @@ export class World {
         { bytesBelow: Number.POSITIVE_INFINITY, code: { dataChunks: 2, parityChunks: 1 } },
       ],
       policy: { kind: "linger", lingerMs: wishes.lingerMs ?? 10 },
-      warmUpIntervalMs: 0,
+      warmUpIntervalMs: wishes.warmUpIntervalMs ?? 0,
       backupIntervalMs: wishes.backupIntervalMs ?? 0,
       backupSelection: wishes.backupSelection ?? "all",
       stragglerMs: 1_000,
+      ...(wishes.repair === undefined ? {} : { repair: wishes.repair }),
       ports: {
         clock: this.clock,
         wallClock: { now: () => this.wallMs },
@@ -150,6 +155,23 @@ export class World {
     const client = new TestClient(near, id, hold);
     this.clock.advance(0);
     return client;
+  }
+
+  /** A repairer at work, the library's own. */
+  repairer(): Repairer {
+    return new Repairer({
+      dialer: {
+        dial: (_address, _deadlineMs, opened) => {
+          const [near, far] = connectionPair(this.clock.soon, ["proxy", "repairer"]);
+          this.proxy.acceptClient(far);
+          this.clock.soon(() => opened(near, ""));
+        },
+      },
+      address: "proxy",
+      clock: this.clock,
+      random: new SeededRandom(4),
+      clientId: new Uint8Array(16).fill(99),
+    });
   }
 
   /** The instances of a node that live, oldest first. */
