@@ -126,7 +126,7 @@ export class FaultProxy {
       },
       bytes,
       cut: () => {
-        for (const socket of sockets) socket.resetAndDestroy();
+        for (const socket of sockets) reset(socket);
       },
     };
     near.on("data", (part) => {
@@ -150,7 +150,7 @@ export class FaultProxy {
     });
     from.on("end", () => this.#later(link, lane, () => to.end()));
     // A reset is passed on as a reset; the close that follows it finds nothing left to do.
-    from.on("error", () => to.resetAndDestroy());
+    from.on("error", () => reset(to));
     from.on("close", () => {
       this.#later(link, lane, () => to.destroySoon());
       if (to.destroyed) this.#pairs.delete(link.id);
@@ -192,4 +192,14 @@ export class FaultProxy {
     this.flips++;
     return damaged;
   }
+}
+
+/**
+ * Ends a socket with a reset, or, where its end was said already, at once. Node marks a handle as closing before it
+ * asks for the reset; while a FIN is on its way the kernel interface refuses (EINVAL), the handle is never closed, and
+ * the process spins for ever when it should end.
+ */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -14,11 +14,11 @@ import type { Envelope } from "../../src/wire/connection.ts";
 import { HEADER_BYTES, readHeader } from "../../src/wire/frame.ts";
 import { decodeMessage, FrameEncoder } from "../../src/wire/message-codec.ts";
 import { MESSAGES, type Message, type MessageOf } from "../../src/wire/messages.ts";
-import { makeBytes } from "../e2e/support/bytes.ts";
 import type { FaultLink } from "../support/fault-proxy.ts";
 import { nodeOf } from "../support/nodes.ts";
 import { startPool, type TestPool, until } from "../support/pool.ts";
 import { arbitraryLetter } from "../unit/wire/arbitrary-messages.ts";
+import { makeBytes } from "./support/bytes.ts";
 
 const NODES = 6;
 const SEED = 32;

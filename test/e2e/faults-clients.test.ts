@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { makeBytes } from "../e2e/support/bytes.ts";
 import { startPool } from "../support/pool.ts";
+import { makeBytes } from "./support/bytes.ts";
 
 const PLAN = { nodes: 6, code: "4+2" };
 

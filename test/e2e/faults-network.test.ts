@@ -7,11 +7,11 @@ import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { makeBytes } from "../e2e/support/bytes.ts";
-import { CLI, cleanEnvironment } from "../e2e/support/processes.ts";
 import { nodeOf } from "../support/nodes.ts";
 import { startPool, type TestPool, until } from "../support/pool.ts";
 import { damageMemory } from "../support/process-memory.ts";
+import { makeBytes } from "./support/bytes.ts";
+import { CLI, cleanEnvironment } from "./support/processes.ts";
 
 const NODES = 6;
 const DATA = 4;
