@@ -83,7 +83,7 @@ export interface RunningProxy {
   /** Wakes every node once; done when each has said hello. */
   greetAll(): Promise<void>;
   status(): ProxyStatus;
-  /** Takes no more connections, lets operations end for up to ten seconds, closes everything. */
+  /** Takes no more work, lets operations end for up to ten seconds and functions return, closes everything. */
   close(): Promise<void>;
 }
 
@@ -96,6 +96,8 @@ const STRAGGLER_MS = 1_000;
 /** How long operations under way may take to end when the proxy closes. */
 const DRAIN_MS_MAX = 10_000;
 const DRAIN_POLL_MS = 20;
+/** How long functions that linger may take to return by themselves after that: without their proxy each would look for it for a second. */
+const SLEEP_MS_MAX = 1_000;
 
 /** Starts a proxy; rejects with the system's error when a port cannot be had, with RangeError for options that cannot be. */
 export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
@@ -164,7 +166,9 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   core.setFunctionAddress(options.advertise ?? functions.address);
   let closing: Promise<void> | null = null;
   const close = async (): Promise<void> => {
-    await drained(core, clock);
+    core.drain();
+    await cameTrue(clock, DRAIN_MS_MAX, () => core.operationsUnderWay === 0);
+    await cameTrue(clock, SLEEP_MS_MAX, () => core.isDrained);
     core.stop("the proxy is closing");
     await Promise.all([
       clients.close("the proxy is closing"),
@@ -202,9 +206,9 @@ function openStore(stateDir: string | null, generation: number, wallMs: number):
   return new MemoryTable({ ...emptyTableImage(generation), term: termFloor(wallMs) - 1 });
 }
 
-async function drained(core: ProxyCore, clock: SystemClock): Promise<void> {
-  const until = clock.now() + DRAIN_MS_MAX;
-  while (core.operationsUnderWay > 0 && clock.now() < until) {
+async function cameTrue(clock: SystemClock, msMax: number, claim: () => boolean): Promise<void> {
+  const until = clock.now() + msMax;
+  while (!claim() && clock.now() < until) {
     await new Promise<void>((resolve) => clock.setTimer(DRAIN_POLL_MS, resolve));
   }
 }

@@ -90,6 +90,11 @@ export class BackupRound implements Exchange, SideGuest, CopyOwner {
     this.link.open(this);
   }
 
+  /** Ends before its time, in order. */
+  end(): void {
+    this.#step({ kind: "stopped" });
+  }
+
   /** The proxy closes. */
   stop(): void {
     this.#timer?.cancel();

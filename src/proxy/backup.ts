@@ -66,6 +66,12 @@ export class Backup {
     if (turn !== undefined) turn.doneAt -= this.#intervalMs / 2;
   }
 
+  /** No round begins any more, and those under way let both instances go. */
+  drain(): void {
+    this.#timer?.cancel();
+    for (const { round } of this.#turns) round?.end();
+  }
+
   stop(): void {
     this.#timer?.cancel();
     for (const { round } of this.#turns) round?.stop();

@@ -47,6 +47,8 @@ export class ClientSession implements ConnectionHandler {
   readonly #operations = new Map<number, Operation>();
   readonly #helloTimer: Timer;
   #clientId: string | null = null;
+  /** Nothing begins any more, and the connection closes with the last operation. */
+  #isDraining = false;
   /** The number of the document the client works by. */
   #epoch = 0;
   #direct: DirectPeers | null = null;
@@ -67,6 +69,15 @@ export class ClientSession implements ConnectionHandler {
     return count;
   }
 
+  /**
+   * The proxy is about to close. What is under way ends; what comes now is not answered, so that it is sent again to the
+   * next proxy when this connection closes.
+   */
+  drain(): void {
+    this.#isDraining = true;
+    this.#closeIfDrained();
+  }
+
   bodyPlace(envelope: Envelope, message: Message, bytes: number): Uint8Array | null {
     return this.#operations.get(envelope.channel)?.bodyPlace(message, bytes) ?? null;
   }
@@ -82,8 +93,10 @@ export class ClientSession implements ConnectionHandler {
       if (message.kind !== "cancel") return operation.onMessage(message, body);
       this.#operations.delete(channel);
       this.connection.dropQueued(channel);
-      return operation.abandon();
+      operation.abandon();
+      return this.#closeIfDrained();
     }
+    if (this.#isDraining) return;
     this.#begin(channel, message, this.#clientId);
   }
 
@@ -206,8 +219,17 @@ export class ClientSession implements ConnectionHandler {
       clientId,
       direct: this.#direct,
       send: (message, body, onSent) => this.#send(channel, message, body, onSent),
-      end: () => this.#operations.delete(channel),
+      end: () => {
+        this.#operations.delete(channel);
+        this.#closeIfDrained();
+      },
     };
+  }
+
+  /** What was sent last still leaves. */
+  #closeIfDrained(): void {
+    if (this.#isDraining && this.#operations.size === 0)
+      this.connection.close("the proxy is closing");
   }
 
   #stat(channel: number, message: MessageOf<"stat">): void {

@@ -31,7 +31,7 @@ export interface ClientChannel {
   /** The functions that have a connection to the client; null: it takes none in. */
   readonly direct: DirectPeers | null;
   send(message: Message, body?: Uint8Array, onSent?: () => void): void;
-  /** The operation has ended; the channel is free. */
+  /** The operation has ended, and has sent its last message; the channel is free. */
   end(): void;
 }
 

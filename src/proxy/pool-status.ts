@@ -4,6 +4,20 @@ import type { ProxyStatus } from "../core/status.ts";
 import type { NodeSpace } from "./node-space.ts";
 import type { Pool } from "./pool.ts";
 
+/** A chunk of which a replica is known to hold a copy. */
+export interface StoredCopy {
+  readonly replica: string;
+  readonly name: string;
+}
+
+/** All copies, but for those of replicas that have not yet shown in this term what they hold. */
+export function* copiesOf(spaces: readonly NodeSpace[]): IterableIterator<StoredCopy> {
+  for (const { replica, chunks, isReplicaAssumed } of spaces) {
+    if (isReplicaAssumed || replica === null) continue;
+    for (const [name, { hasCopy }] of chunks) if (hasCopy) yield { replica, name };
+  }
+}
+
 /** The part of the report that concerns the nodes. */
 export function poolStatus(
   pool: Pool,

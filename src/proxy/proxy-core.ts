@@ -20,6 +20,7 @@ import { ClientSession, type ClientSessionContext } from "./client-session.ts";
 import { createCounters } from "./counters.ts";
 import { endOfReign } from "./end-of-reign.ts";
 import { FunctionSession, type FunctionSessionContext } from "./function-session.ts";
+import { Greeting } from "./greeting.ts";
 import { mayBegin } from "./invocation-share.ts";
 import { HedgeBudget, TransferLatency } from "./latency.ts";
 import type { LinkContext } from "./link-context.ts";
@@ -30,7 +31,7 @@ import { ObjectTable } from "./object-table.ts";
 import type { ObjectVersion } from "./object-version.ts";
 import { PartPool } from "./part-pool.ts";
 import { Pool } from "./pool.ts";
-import { poolStatus } from "./pool-status.ts";
+import { copiesOf, poolStatus, type StoredCopy } from "./pool-status.ts";
 import type { ProxyCoreOptions } from "./proxy-options.ts";
 import { PutGate } from "./put-gate.ts";
 import { REPAIR_LIMITS_DEFAULT } from "./repair-budget.ts";
@@ -42,8 +43,6 @@ import { WarmUp } from "./warm-up.ts";
 
 /** How often some of the table is searched for what has expired, and the nodes for instances long unseen. */
 const SWEEP_MS = 1_000;
-/** How often nodes that have not said hello are woken once more while somebody waits for all of them. */
-const GREET_AGAIN_MS = 250;
 
 /** One proxy over one pool. */
 export class ProxyCore {
@@ -63,6 +62,7 @@ export class ProxyCore {
   readonly #functionContext: FunctionSessionContext;
   readonly #warmUp: WarmUp;
   readonly #backup: Backup;
+  readonly #greeting: Greeting;
   readonly #desk: RepairDesk;
   /** Computed once for each node. */
   readonly #nodeKeys: Uint8Array[] = [];
@@ -70,15 +70,15 @@ export class ProxyCore {
   #lastPeer = 0;
   #nextInvocation = 1;
   #sweepTimer: Timer | null = null;
-  #onGreeted: (() => void)[] = [];
   #superseded: string | null = null;
-  #greetTimer: Timer | null = null;
+  #isDraining = false;
 
   constructor(options: ProxyCoreOptions) {
     this.#options = options;
     const { ports, nodes } = options;
     const { clock } = ports;
     this.#startedAt = clock.now();
+    this.#greeting = new Greeting(clock, () => this.#pool.links);
     this.#loaded = ports.store.load();
     this.#retries.restore(this.#loaded.outcomes, this.#startedAt);
     this.#spaces = Array.from(
@@ -154,7 +154,9 @@ export class ProxyCore {
 
   /** Takes over a connection that a client opened. */
   acceptClient(connection: Connection): void {
-    this.#clients.add(new ClientSession(connection, this.#clientContext));
+    const session = new ClientSession(connection, this.#clientContext);
+    this.#clients.add(session);
+    if (this.#isDraining) session.drain();
   }
 
   /** Takes over a connection that says it is a function. */
@@ -164,14 +166,9 @@ export class ProxyCore {
     if (this.#superseded !== null) session.turnAway(this.#superseded);
   }
 
-  /** Wakes every node that was not heard of yet, again and again; `done` is called when all have said hello. */
+  /** Wakes every node; `done` is called when all have said hello. */
   greetAll(done: () => void): void {
-    if (this.#pool.links.every((link) => link.hasGreeted)) {
-      this.#options.ports.clock.setTimer(0, done);
-      return;
-    }
-    this.#onGreeted.push(done);
-    if (this.#greetTimer === null) this.#greet();
+    this.#greeting.begin(done);
   }
 
   status(): ProxyStatus {
@@ -199,11 +196,8 @@ export class ProxyCore {
   }
 
   /** The copies that replicas are known to hold, likewise for judges. */
-  *storedCopies(): IterableIterator<{ readonly replica: string; readonly name: string }> {
-    for (const { replica, chunks, isReplicaAssumed } of this.#spaces)
-      if (!isReplicaAssumed)
-        for (const [name, { hasCopy }] of chunks)
-          if (hasCopy && replica !== null) yield { replica, name };
+  storedCopies(): IterableIterator<StoredCopy> {
+    return copiesOf(this.#spaces);
   }
 
   /** Operations that users have under way; repairs are none. */
@@ -216,6 +210,28 @@ export class ProxyCore {
   /** Why this proxy has left its pool; null while it serves. */
   get superseded(): string | null {
     return this.#superseded;
+  }
+
+  /**
+   * Begins nothing more: what clients have under way ends, whoever has nothing is let go, rounds stop copying, and functions
+   * return by their own bye. `isDrained` says when all of that has come to rest.
+   */
+  drain(): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    this.#warmUp.stop();
+    this.#backup.drain();
+    this.#options.ring?.stop();
+    this.#greeting.stop();
+    for (const client of [...this.#clients]) client.drain();
+  }
+
+  /** Nothing of a client is under way, and no function is awake for this proxy. */
+  get isDrained(): boolean {
+    return (
+      this.operationsUnderWay === 0 &&
+      this.#pool.links.every(({ invocationsUnderWay }) => invocationsUnderWay === 0)
+    );
   }
 
   /** Ends everything: connections are closed, timers cancelled, the table closed. */
@@ -258,7 +274,7 @@ export class ProxyCore {
       onSeen: (node, instance) => this.#spaces[node]?.noteSeen(instance, clock.now()),
       onAwake: (link, hello) => {
         this.#pool.onAwake(link, hello);
-        this.#noteGreeting();
+        this.#greeting.note();
       },
       onInventory: (link, page) => this.#pool.onInventory(link, page),
       onLost: (link, instance) => {
@@ -266,21 +282,6 @@ export class ProxyCore {
         this.#backup.hurry(link.node);
       },
     };
-  }
-
-  /** A link that is held back, or was refused by the platform, is asleep again later. */
-  #greet(): void {
-    for (const link of this.#pool.links) if (!link.hasGreeted) link.wake("warm-up");
-    this.#greetTimer = this.#options.ports.clock.setTimer(GREET_AGAIN_MS, () => this.#greet());
-  }
-
-  #noteGreeting(): void {
-    if (this.#onGreeted.length === 0 || this.#pool.links.some((link) => !link.hasGreeted)) return;
-    this.#greetTimer?.cancel();
-    this.#greetTimer = null;
-    const waiting = this.#onGreeted;
-    this.#onGreeted = [];
-    for (const done of waiting) done();
   }
 
   #invoke(
@@ -327,7 +328,7 @@ export class ProxyCore {
     this.#desk.stop();
     this.#options.ring?.stop();
     this.#sweepTimer?.cancel();
-    this.#greetTimer?.cancel();
+    this.#greeting.stop();
     for (const link of this.#pool.links) link.stop();
   }
 
