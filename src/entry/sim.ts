@@ -7,6 +7,7 @@ import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { isMainThread, parentPort, Worker } from "node:worker_threads";
 import { SystemClock } from "../host/system-clock.ts";
+import { CoverageTable } from "../sim/coverage.ts";
 import { minimise } from "../sim/minimise.ts";
 import type { RunReport, Violation } from "../sim/report.ts";
 import { type Scenario, scenarioOf } from "../sim/scenario.ts";
@@ -26,11 +27,12 @@ interface SeedResult {
   readonly events: number;
   readonly operations: number;
   readonly hits: number;
+  readonly coverage: Readonly<Record<string, number>>;
 }
 
 function runSeed(seed: number): SeedResult {
-  const { violations, events, operations, hits } = runScenario(scenarioOf(seed));
-  return { seed, violations, events, operations, hits };
+  const { violations, events, operations, hits, coverage } = runScenario(scenarioOf(seed));
+  return { seed, violations, events, operations, hits, coverage };
 }
 
 if (isMainThread) await main();
@@ -122,12 +124,14 @@ async function runAll(
   const startedAt = clock.now();
   const total = { seeds: 0, operations: 0, hits: 0, events: 0 };
   const failed: SeedResult[] = [];
+  const covered = new CoverageTable();
   let next = range.from;
   const onResult = (result: SeedResult): void => {
     total.seeds++;
     total.operations += result.operations;
     total.hits += result.hits;
     total.events += result.events;
+    covered.add(result.coverage);
     if (result.violations.length > 0) {
       failed.push(result);
       if (options.stopsAtFirst) next = range.end;
@@ -139,16 +143,36 @@ async function runAll(
     if (total.seeds % PROGRESS_SEEDS === 0 && !options.isJson) console.log(progress());
   };
   const seconds = (): number => (clock.now() - startedAt) / 1_000;
-  const progress = (): string =>
-    `${total.seeds} seeds, ${failed.length} failed; ${total.operations} operations, ${total.hits} hits; ${total.events} events; ${seconds().toFixed(1)} s`;
+  const progress = (): string => {
+    const perSecond = (count: number): string => (count / seconds()).toPrecision(3);
+    return [
+      `${total.seeds} seeds, ${failed.length} failed`,
+      `${total.operations} operations, ${total.hits} hits`,
+      `${total.events} events`,
+      `${seconds().toFixed(1)} s: ${perSecond(total.seeds)} seeds, ${perSecond(total.events / 1_000)} thousand events a second`,
+    ].join("; ");
+  };
   const take = (): number | null => (next < range.end ? next++ : null);
   const threads = Math.min(jobs, range.end - range.from);
   await Promise.all(Array.from({ length: threads }, () => runThread(take, onResult)));
   if (options.isJson) {
     const sorted = failed.sort((a, b) => a.seed - b.seed);
     console.log(JSON.stringify({ ...range, ...total, seconds: seconds(), jobs, failed: sorted }));
-  } else console.log(progress());
+  } else {
+    tellCoverage(covered);
+    console.log(progress());
+  }
   return failed.length === 0;
+}
+
+/** What the seeds have met, and what they have not. */
+function tellCoverage(covered: CoverageTable): void {
+  const rows = [["what", "seeds", "times"], ...covered.rows()];
+  for (const [what, runs, count] of rows)
+    console.log(
+      `${String(what).padEnd(36)}${String(runs).padStart(8)}${String(count).padStart(12)}`,
+    );
+  if (covered.holes.length > 0) console.log(`never seen: ${covered.holes.join(", ")}`);
 }
 
 /** One thread that takes one seed after the other. */

@@ -240,6 +240,8 @@ export function judgeInvoke(
       each.running?.invocation.sender === sender &&
       // Of two that run one Invoke nobody can know of the second, nor of the slower.
       !each.running.isRepeat &&
+      // Stopped between its bye and its return, and the return will not be told: nobody can know that it is late.
+      !(each.machine.isFrozen && each.running.invocation.isAnswerLost) &&
       !each.running.invocation.isAnswered,
   );
   // Of two that run one Invoke the proxy has sent the second away, and cannot know that it is not free yet.

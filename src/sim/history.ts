@@ -88,10 +88,16 @@ export class History {
     mutation.version = version;
   }
 
-  /** A listing of all keys has come whole: who is not among `keys` was not there. */
-  noteListing(keys: ReadonlySet<string>, begunAt: number, endedAt: number): void {
+  /** A listing of all keys with a prefix has come whole: who is not among `keys` was not there. */
+  noteListing(
+    keys: ReadonlySet<string>,
+    begunAt: number,
+    endedAt: number,
+    prefix: string = "",
+  ): void {
     this.listings++;
     for (const key of new Set(this.mutations.map((mutation) => mutation.key)))
-      if (!keys.has(key)) this.absences.push({ how: "a listing", key, begunAt, endedAt });
+      if (key.startsWith(prefix) && !keys.has(key))
+        this.absences.push({ how: "a listing", key, begunAt, endedAt });
   }
 }

@@ -106,6 +106,7 @@ class Search {
   /** One rule or one property of all calls after the other. */
   makePlainer(): void {
     const changes: readonly Partial<Scenario>[] = [
+      { proxies: 1 },
       { lostAnswer: 0 },
       { lostRequest: 0 },
       { flipProbability: 0 },

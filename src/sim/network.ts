@@ -14,6 +14,8 @@ export interface NetworkOptions {
   readonly bytesPerMs: number;
   /** The chance that a body arrives with one bit flipped. */
   readonly flipProbability: number;
+  /** A bit was flipped. */
+  onFlip(): void;
 }
 
 interface Listener {

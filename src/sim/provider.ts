@@ -73,6 +73,8 @@ export interface ProviderWitness {
   onInvoke(invocation: Invocation): void;
   /** The proxy is told how it ended. */
   onOutcome(invocation: Invocation, outcome: InvokeOutcome): void;
+  /** Trouble has hit an Invoke. */
+  onTrouble(name: string): void;
 }
 
 const COLD_START_MS_MIN = 80;
@@ -182,11 +184,13 @@ export class Provider {
       return;
     }
     if (random.chance(this.trouble.lostRequest)) {
+      this.#witness.onTrouble("fault: Invoke lost");
       this.#loseAnswer(invocation);
       return;
     }
     if (random.chance(this.trouble.lostAnswer)) {
       invocation.isAnswerLost = true;
+      this.#witness.onTrouble("fault: answer of an Invoke lost");
       this.#loseAnswer(invocation);
     }
     this.#clock.setTimer(apiMs, () => this.#route(invocation, false));

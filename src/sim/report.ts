@@ -17,6 +17,8 @@ export interface RunReport {
   readonly hits: number;
   readonly misses: number;
   readonly instances: number;
+  /** What happened, by name: see coverage.ts. */
+  readonly coverage: Readonly<Record<string, number>>;
   /** Of everything that was traced, in order: equal for two runs of one seed. */
   readonly fingerprint: number;
   /** What the callers did, as a scenario can have them do it again. */

@@ -30,6 +30,9 @@ export const FAULT_KINDS = [
   "lose proxy state",
   "crash client",
   "clock jump",
+  "isolate proxy",
+  "ring change",
+  "second proxy",
 ] as const;
 
 /** One of them. */
@@ -50,6 +53,9 @@ export interface Scenario {
   readonly seed: number;
   /** No trouble at all: then misses, lost instances and second instances are faults, too. */
   readonly isCalm: boolean;
+  /** Each has a pool of its own; several share the keys by a ring. */
+  readonly proxies: number;
+  /** Of each pool. */
   readonly nodes: number;
   readonly budgetBytes: number;
   readonly clients: number;
@@ -93,28 +99,32 @@ const LARGE_CODES: readonly CodeSpec[] = [
 const SEEDS_PER_CALM = 8;
 /** The share of kinds that a seed with trouble has. */
 const FAULT_SHARE = 0.3;
+const RING_FAULT_SHARE = 0.8;
 /** Kinds that come so much more seldom than others: after each the world has to begin anew, or waits for long. */
 const RARE_FAULTS: ReadonlyMap<FaultKind, number> = new Map([
   ["lose proxy state", 3],
   ["throttle for a minute", 3],
+  ["second proxy", 3],
 ]);
 /** A storm in which the provider refuses everything for a minute lasts for so much longer, at a slower pace. */
 const LONG_STORM = 3;
+/** One seed in about so many has several proxies. */
+const SEEDS_PER_RING = 4;
+/** Only several proxies can have it, and of those most do. */
+const RING_FAULT: FaultKind = "ring change";
 
 /** The scenario of a seed. */
 export function scenarioOf(seed: number): Scenario {
   const random = new SeededRandom(seed).fork("scenario");
-  // Of its own, so that what a seed stood for before there were backups stays as it was.
-  const backup = new SeededRandom(seed).fork("backup");
-  const repair = new SeededRandom(seed).fork("repair");
   const isCalm = seed % SEEDS_PER_CALM === 0;
   const trouble = (probability: number): number =>
     !isCalm && random.chance(FAULT_SHARE) ? probability : 0;
   const means = new Map<FaultKind, number>();
+  const proxies = random.below(SEEDS_PER_RING) === 0 ? 2 + random.below(2) : 1;
   for (const kind of FAULT_KINDS) {
     const meanMs = random.between(2_000, 15_000);
-    if (!isCalm && random.chance(FAULT_SHARE))
-      means.set(kind, meanMs * (RARE_FAULTS.get(kind) ?? 1));
+    const share = kind !== RING_FAULT ? FAULT_SHARE : proxies === 1 ? 0 : RING_FAULT_SHARE;
+    if (!isCalm && random.chance(share)) means.set(kind, meanMs * (RARE_FAULTS.get(kind) ?? 1));
   }
   const slower = means.has("throttle for a minute") ? LONG_STORM : 1;
   const stormMs = Math.round(slower * random.between(15_000, 40_000));
@@ -122,6 +132,7 @@ export function scenarioOf(seed: number): Scenario {
   return {
     seed,
     isCalm,
+    proxies,
     faults: planFaults(means, stormMs, random),
     nodes: 6 + random.below(7),
     budgetBytes: isCalm
@@ -138,9 +149,9 @@ export function scenarioOf(seed: number): Scenario {
       ? { kind: "linger", lingerMs: random.pick([5, 10, 300]) }
       : { kind: "cycle", cycleMs: 100 },
     warmUpIntervalMs: random.pick([0, 10_000, 60_000]),
-    backupIntervalMs: backup.pick([0, 2_000, 5_000, 20_000]),
-    backupSelection: backup.pick(["all", "all", "hit"] as const),
-    repairBytesPerSecond: repair.pick([0, 200_000, 64_000_000, 64_000_000]),
+    backupIntervalMs: random.pick([0, 2_000, 5_000, 20_000]),
+    backupSelection: random.pick(["all", "all", "hit"] as const),
+    repairBytesPerSecond: random.pick([0, 200_000, 64_000_000, 64_000_000]),
     stragglerMs: random.pick([200, 1_000]),
     routing: isCalm || random.chance(0.25) ? "most-recent" : routing,
     delayMsMax: random.pick([0.5, 2, 20]),

@@ -7,18 +7,19 @@ import { BufferSink } from "../client/buffer-sink.ts";
 import { Gate } from "../client/gate.ts";
 import { GetOperation, type GetOutcome } from "../client/get-operation.ts";
 import type { Operation, OperationHost, Outcome } from "../client/operation.ts";
+import { Proxies } from "../client/proxies.ts";
 import { PutOperation, type PutOutcome } from "../client/put-operation.ts";
 import { RepairQueue } from "../client/repair-queue.ts";
-import { readListing, readStored, type StoredRow } from "../client/replies.ts";
-import { Run, type RunContext } from "../client/run.ts";
-import { Session } from "../client/session.ts";
-import { type Reply, SimpleOperation } from "../client/simple-operation.ts";
+import { readListing, readStored } from "../client/replies.ts";
+import { Run, type RunContext, type Target } from "../client/run.ts";
+import { PingOperation, type Reply, SimpleOperation } from "../client/simple-operation.ts";
 import type { CodeSpec } from "../core/code.ts";
 import { CacheError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/ids.ts";
-import type { WallClock } from "../core/ports.ts";
-import type { Message, MessageOf } from "../wire/messages.ts";
-import type { History, Moment, Sighting } from "./history.ts";
+import type { Message } from "../wire/messages.ts";
+import { ClientNotes, type NotedWorld, WRITE_NAME } from "./client-notes.ts";
+import type { Coverage } from "./coverage.ts";
+import type { Moment } from "./history.ts";
 import type { Machine } from "./machine.ts";
 import type { Network } from "./network.ts";
 import { firstDifference, payloadOf } from "./payload.ts";
@@ -30,19 +31,22 @@ const POOL_BYTES_MAX = 64 * 1_024 * 1_024;
 const OPERATIONS_MAX = 64;
 /** Rows of a listing: more than there are keys. */
 const LISTED_MAX = 1_000;
-/** The metadata name under which a write's number stands, for objects too short to carry it. */
-const WRITE_NAME = "write";
 
 /** What a client needs of its world. */
-export interface ClientWorld {
+export interface ClientWorld extends NotedWorld {
   readonly network: Network;
-  readonly wallClock: WallClock;
-  readonly history: History;
-  readonly address: string;
-  /** Of the data now; a PUT's answer does not tell it. */
-  generation(): number;
-  violate(what: string): void;
+  readonly coverage: Coverage;
+  /** Whether some proxy has had a replica take its primary's place. */
+  hasFailedOver(): boolean;
   trace(what: string): void;
+}
+
+/** Whose client it is. */
+export interface ClientHome {
+  /** Proxies to begin with. */
+  readonly addresses: readonly string[];
+  /** What its keys begin with. */
+  readonly keys: string;
 }
 
 /** How an operation ended, for callers that go on then. */
@@ -51,8 +55,12 @@ export type Ended = "hit" | "miss" | "stored" | "exists" | "removed" | "listed" 
 /** See the header. */
 export class SimClient {
   readonly machine: Machine;
+  /** What its keys begin with. */
+  readonly keys: string;
+  readonly #home: ClientHome;
   readonly #world: ClientWorld;
-  readonly #session: Session;
+  readonly #notes: ClientNotes;
+  readonly #proxies: Proxies;
   readonly #context: RunContext;
   readonly #repairs: RepairQueue;
   readonly #scratch: BufferPool;
@@ -60,15 +68,18 @@ export class SimClient {
   #sequence = 0;
   #underWay = 0;
 
-  constructor(machine: Machine, random: SeededRandom, world: ClientWorld) {
+  constructor(machine: Machine, random: SeededRandom, home: ClientHome, world: ClientWorld) {
     this.machine = machine;
+    this.#home = home;
+    this.keys = home.keys;
     this.#world = world;
+    this.#notes = new ClientNotes(machine.clock, world);
     const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes);
     this.#scratch = new BufferPool(POOL_BYTES_MAX, allocate);
     this.#parity = new BufferPool(POOL_BYTES_MAX, allocate);
-    this.#session = new Session({
+    this.#proxies = new Proxies({
       dialer: world.network.dialerOf(machine),
-      address: world.address,
+      addresses: home.addresses,
       clock: machine.clock,
       random: random.timed("choices", machine.clock),
       clientId: new SimCrypto(random).randomBytes(16),
@@ -77,7 +88,7 @@ export class SimClient {
       unreachableMs: 10_000,
     });
     const gate = new Gate(OPERATIONS_MAX, OPERATIONS_MAX);
-    this.#context = { clock: machine.clock, sessions: { to: () => this.#session }, gate };
+    this.#context = { clock: machine.clock, sessions: this.#proxies, gate };
     this.#repairs = new RepairQueue(this.#context);
   }
 
@@ -111,9 +122,9 @@ export class SimClient {
   ): void {
     const { history } = this.#world;
     const { ttlMs, ifAbsent, deadlineMs } = options;
-    const begun = this.#moment();
+    const begun = this.#notes.moment();
     const mutation = history.begin({ kind: "put", key, bytes, ttlMs, ifAbsent }, begun);
-    const versionOf = this.#versions();
+    const versionOf = this.#notes.versions(this.#onlyAddress());
     this.#sequence += 1;
     const request = {
       key: key as ObjectKey, // Proof: scenarios name their keys themselves.
@@ -128,6 +139,7 @@ export class SimClient {
     const name = `put ${key} as write ${mutation.write} of ${bytes} bytes`;
     this.#run<PutOutcome>(
       name,
+      { key },
       deadlineMs,
       true,
       (host) => new PutOperation(host, request, source, this.#parity),
@@ -135,10 +147,10 @@ export class SimClient {
         // A refusal speaks of the last beginning only: an earlier one may have taken effect.
         if (outcome.kind === "failed") return ended("failed");
         const version = versionOf(outcome.result.version);
-        if (outcome.result.kind === "stored") history.end(mutation, version, this.#moment());
+        if (outcome.result.kind === "stored") history.end(mutation, version, this.#notes.moment());
         else {
           mutation.isVoid = true;
-          this.#noteSeen("exists", key, { version }, begun);
+          this.#notes.seen("exists", key, { version }, begun);
         }
         ended(outcome.result.kind);
       },
@@ -153,7 +165,7 @@ export class SimClient {
     deadlineMs: number,
     ended: (how: Ended) => void,
   ): void {
-    const begun = this.#moment();
+    const begun = this.#notes.moment();
     const sink = new BufferSink(null, (bytes) => new Uint8Array(bytes));
     const request = {
       key: key as ObjectKey,
@@ -165,6 +177,7 @@ export class SimClient {
     };
     this.#run<GetOutcome>(
       `get ${key} from ${start}`,
+      { key },
       deadlineMs,
       false,
       (host) => new GetOperation(host, request, sink, this.#scratch, this.#repairs),
@@ -172,12 +185,13 @@ export class SimClient {
         if (outcome.kind === "failed") return ended("failed");
         if (outcome.result.kind === "miss") {
           this.#world.history.misses++;
-          this.#noteMiss("a read", key, outcome.result.reason, begun);
+          this.#notes.miss("a read", key, outcome.result.reason, begun);
           return ended("miss");
         }
         this.#world.history.hits++;
+        if (this.#world.hasFailedOver()) this.#world.coverage.note("client: hit after a failover");
         const { message, start: from } = outcome.result.found;
-        const write = this.#noteFound(key, message, begun);
+        const write = this.#notes.found(key, message, begun);
         const at = firstDifference(sink.result, write, message.bytes, from);
         if (at !== null)
           this.#world.violate(
@@ -190,120 +204,95 @@ export class SimClient {
 
   /** Asks what is known of an object. */
   stat(key: string, deadlineMs: number, ended: (how: Ended) => void): void {
-    const begun = this.#moment();
-    this.#ask(`stat ${key}`, { kind: "stat", key }, deadlineMs, readStored, (outcome) => {
+    const begun = this.#notes.moment();
+    this.#ask(`stat ${key}`, { key }, { kind: "stat", key }, deadlineMs, readStored, (outcome) => {
       if (outcome.kind === "failed") return ended("failed");
       const { result } = outcome;
       if (result.kind === "miss") {
-        this.#noteMiss("a stat", key, result.reason, begun);
+        this.#notes.miss("a stat", key, result.reason, begun);
         return ended("miss");
       }
-      this.#noteFound(key, result, begun);
+      this.#notes.found(key, result, begun);
       ended("hit");
     });
   }
 
-  /** Asks for all keys with a prefix. */
+  /** Asks for all keys with a prefix, every proxy that may have some. */
   list(prefix: string, deadlineMs: number, ended: (how: Ended) => void): void {
-    const begun = this.#moment();
-    const versionOf = this.#versions();
+    const begun = this.#notes.moment();
+    // Before everybody can be asked, the first must have said who that is.
+    if (this.#proxies.membership === null && !this.#proxies.isAlone) {
+      const ping = (host: OperationHost<number>): Operation => new PingOperation(host);
+      this.#run("ping", null, deadlineMs, false, ping, (outcome) => {
+        if (outcome.kind === "failed") ended("failed");
+        else this.#listEverywhere(prefix, deadlineMs, begun, ended);
+      });
+    } else this.#listEverywhere(prefix, deadlineMs, begun, ended);
+  }
+
+  #listEverywhere(
+    prefix: string,
+    deadlineMs: number,
+    begun: Moment,
+    ended: (how: Ended) => void,
+  ): void {
+    const keys = new Set<string>();
+    const asked = this.#proxies.everyone;
+    let left = asked.length;
+    let isWhole = true;
     const request: Message = { kind: "list", prefix, after: "", limit: LISTED_MAX };
-    this.#ask(`list ${prefix}`, request, deadlineMs, readListing, (outcome) => {
-      if (outcome.kind === "failed") return ended("failed");
-      const { rows, isLast } = outcome.result;
-      if (rows.some(({ key }, at) => key <= (rows[at - 1]?.key ?? "")))
-        this.#world.violate(`the listing of ${prefix} is not in order`);
-      for (const row of rows) this.#noteRow(row, versionOf(row.version), begun);
-      const keys = new Set(rows.map(({ key }) => key));
-      if (isLast) this.#world.history.noteListing(keys, begun.at, this.#now());
-      ended("listed");
-    });
+    for (const { target } of asked) {
+      const address = target !== null && "address" in target ? target.address : null;
+      const versionOf = this.#notes.versions(address ?? this.#onlyAddress());
+      this.#ask(`list ${prefix}`, target, request, deadlineMs, readListing, (outcome) => {
+        if (outcome.kind === "failed") isWhole = false;
+        else {
+          const { rows, isLast } = outcome.result;
+          if (rows.some(({ key }, at) => key <= (rows[at - 1]?.key ?? "")))
+            this.#world.violate(`the listing of ${prefix} is not in order`);
+          for (const row of rows) {
+            keys.add(row.key);
+            this.#notes.row(row, versionOf(row.version), begun);
+          }
+          isWhole &&= isLast;
+        }
+        left -= 1;
+        if (left > 0) return;
+        if (isWhole) this.#world.history.noteListing(keys, begun.at, this.#notes.now(), prefix);
+        ended(isWhole ? "listed" : "failed");
+      });
+    }
   }
 
   /** Removes an object. */
   remove(key: string, deadlineMs: number, ended: (how: Ended) => void): void {
     const { history } = this.#world;
     const wish = { kind: "remove", key, bytes: 0, ttlMs: 0, ifAbsent: false } as const;
-    const mutation = history.begin(wish, this.#moment());
+    const mutation = history.begin(wish, this.#notes.moment());
     this.#sequence += 1;
     const request: Message = { kind: "remove", key, sequence: this.#sequence };
     const read = (message: Message): Reply<boolean> =>
       message.kind === "removed"
         ? { kind: "result", result: message.existed }
         : { kind: "unexpected" };
-    this.#ask(`remove ${key} as write ${mutation.write}`, request, deadlineMs, read, (outcome) => {
+    const name = `remove ${key} as write ${mutation.write}`;
+    this.#ask(name, { key }, request, deadlineMs, read, (outcome) => {
       if (outcome.kind === "failed") return ended("failed");
-      history.end(mutation, null, this.#moment());
+      history.end(mutation, null, this.#notes.moment());
       ended("removed");
     });
   }
 
-  #now(): number {
-    return this.machine.clock.now();
-  }
-
-  #moment(): Moment {
-    return { at: this.#now(), wallAt: this.#world.wallClock.now() };
-  }
-
-  /** Names versions that are told from now on; null when the data began anew meanwhile, for then nobody knows whose they are. */
-  #versions(): (version: number) => string | null {
-    const generation = this.#world.generation();
-    return (version) =>
-      this.#world.generation() === generation ? `${generation}:${version}` : null;
-  }
-
-  #noteMiss(how: string, key: string, reason: string, begun: Moment): void {
-    // Out of reach is not absent.
-    if (reason === "unreachable") return;
-    this.#world.history.absences.push({ how, key, begunAt: begun.at, endedAt: this.#now() });
-  }
-
-  #noteSeen(
-    how: Sighting["how"],
-    key: string,
-    seen: Partial<Pick<Sighting, "write" | "version" | "bytes" | "expiresAtMs">>,
-    begun: Moment,
-  ): void {
-    const { write = null, version = null, bytes = null, expiresAtMs = null } = seen;
-    this.#world.history.sightings.push({
-      how,
-      key,
-      write,
-      version,
-      bytes,
-      expiresAtMs,
-      begunAt: begun.at,
-      endedAt: this.#now(),
-      wallBegunAt: begun.wallAt,
-    });
-  }
-
-  #noteRow(row: StoredRow, version: string | null, begun: Moment): void {
-    const { key, bytes, expiresAt } = row;
-    const expiresAtMs = expiresAt === null ? 0 : expiresAt.getTime();
-    this.#noteSeen("list", key, { version, bytes, expiresAtMs }, begun);
-  }
-
-  /** Which write a reply is of, by its metadata; the length must be that write's. */
-  #noteFound(key: string, found: MessageOf<"found">, begun: Moment): number {
-    const [write = 0, bytes = -1] = (
-      found.metadata.find(({ name }) => name === WRITE_NAME)?.value ?? ""
-    )
-      .split(" ")
-      .map(Number);
-    if (bytes !== found.bytes)
-      this.#world.violate(
-        `wrong length: ${key} has ${found.bytes} bytes and says it was written with ${bytes}`,
-      );
-    const version = `${found.generation}:${found.version}`;
-    const { expiresAtMs } = found;
-    this.#noteSeen("read", key, { write, version, bytes, expiresAtMs }, begun);
-    return write;
+  /** The one proxy there is; null among several. */
+  #onlyAddress(): string | null {
+    return this.#home.addresses.length === 1 && this.#proxies.membership === null
+      ? (this.#home.addresses[0] ?? null)
+      : null;
   }
 
   #ask<Result>(
     name: string,
+    target: Target,
     request: Message,
     deadlineMs: number,
     read: (message: Message) => Reply<Result>,
@@ -311,6 +300,7 @@ export class SimClient {
   ): void {
     this.#run<Result>(
       name,
+      target,
       deadlineMs,
       false,
       (host) => new SimpleOperation(host, request, () => read),
@@ -320,6 +310,7 @@ export class SimClient {
 
   #run<Result>(
     name: string,
+    target: Target,
     deadlineMs: number,
     usesCallersMemory: boolean,
     makeCore: (host: OperationHost<Result>) => Operation,
@@ -328,25 +319,35 @@ export class SimClient {
     this.#underWay++;
     const run = new Run<Result>(
       this.#context,
-      { name, target: null, deadlineMs, deadlineFrom: "start", usesCallersMemory },
-      makeCore,
+      { name, target, deadlineMs, deadlineFrom: "start", usesCallersMemory },
+      (host) => this.#watched(makeCore(host)),
       (outcome) => {
         this.#underWay--;
         this.#world.trace(`${this.machine.name}: ${name}: ${describe(outcome)}`);
         if (outcome.kind === "failed" && !(outcome.error instanceof CacheError))
           throw outcome.error;
-        if (
-          outcome.kind === "failed" &&
-          outcome.error instanceof CacheError &&
-          outcome.error.code === "ICACHE_PROTOCOL"
-        ) {
-          this.#world.violate(`${name}: ${outcome.error.message}`);
+        if (outcome.kind === "failed" && outcome.error instanceof CacheError) {
+          const { code, message } = outcome.error;
+          this.#world.coverage.note(`client: ${code}`);
+          if (code === "ICACHE_PROTOCOL") this.#world.violate(`${name}: ${message}`);
         }
         // The next one begins in a turn of its own, as with promises.
         this.machine.clock.setTimer(0, () => ended(outcome));
       },
     );
     run.start();
+  }
+
+  /** Notes when an operation is begun anew. */
+  #watched(core: Operation): Operation {
+    const begin = core.begin.bind(core);
+    let hasBegun = false;
+    core.begin = (...how) => {
+      if (hasBegun) this.#world.coverage.note("client: operation begun anew");
+      hasBegun = true;
+      begin(...how);
+    };
+    return core;
   }
 }
 

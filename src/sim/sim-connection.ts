@@ -167,6 +167,7 @@ export class SimConnection implements Connection {
     const copy = body === null ? null : body.slice();
     const { random, options } = this.#network;
     if (copy !== null && options.flipProbability > 0 && random.chance(options.flipProbability)) {
+      options.onFlip();
       const at = random.below(copy.length);
       copy[at] = (copy[at] ?? 0) ^ (1 << random.below(8));
     }

@@ -35,8 +35,11 @@ export type Call =
   /** Of all keys. */
   | (CallBase & { readonly kind: "list" });
 
-/** The name of a key. */
-export const keyOf = (index: number): string => `key-${index}`;
+/** The name of a key; none of one prefix begins with another. */
+export const keyOf = (index: number, prefix: string = KEYS): string => `${prefix}${index}`;
+
+/** What the names of keys begin with. */
+export const KEYS = "key-";
 
 /** Where a caller has its calls from, and who is told when one begins. */
 export interface CallSource {
@@ -65,7 +68,7 @@ export function callAgainAndAgain(
 }
 
 function perform(client: SimClient, call: Call, ended: (how: Ended) => void): void {
-  const key = keyOf(call.key);
+  const key = keyOf(call.key, client.keys);
   const { deadlineMs } = call;
   switch (call.kind) {
     case "put":
@@ -77,7 +80,7 @@ function perform(client: SimClient, call: Call, ended: (how: Ended) => void): vo
     case "remove":
       return client.remove(key, deadlineMs, ended);
     case "list":
-      return client.list(keyOf(0).slice(0, -1), deadlineMs, ended);
+      return client.list(client.keys, deadlineMs, ended);
   }
 }
 
