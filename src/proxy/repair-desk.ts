@@ -93,9 +93,11 @@ export class RepairDesk {
   /** A repairer gives its task back. */
   finish(worker: RepairWorker, task: DegradedStripe, how: "done" | "failed" | "gone"): void {
     if (!this.#working.delete(worker)) return;
-    const isWhole = this.#plan.release(task, this.#context.clock.now(), how !== "gone");
-    if (how === "done" && isWhole) this.#context.counters.repairedStripes++;
-    else if (how !== "gone") this.#context.counters.repairsFailed++;
+    const { clock, counters } = this.#context;
+    // Of a stripe that has lost more in the meantime the rest comes at once.
+    const isWhole = this.#plan.release(task, clock.now(), how === "failed");
+    if (how === "failed") counters.repairsFailed++;
+    else if (how === "done" && isWhole) counters.repairedStripes++;
     this.#lookIn(0);
   }
 

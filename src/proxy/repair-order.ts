@@ -22,6 +22,7 @@ export class RepairOrder implements Operation, RepairWorker {
   #reading: StripeGet | null = null;
   #storing: RepairOperation | null = null;
   #timer: Timer | null = null;
+  #storedChunks = 0;
 
   /** Answers a `repairAsk`; null when it was refused. */
   static begin(channel: ClientChannel, context: OperationContext): RepairOrder | null {
@@ -77,17 +78,18 @@ export class RepairOrder implements Operation, RepairWorker {
   }
 
   onMessage(message: Message, body: Uint8Array | null): void {
-    if (this.#task === null) return;
+    const task = this.#task;
+    if (task === null) return;
     switch (message.kind) {
       case "chunkBad":
         this.#context.counters.corruptChunks++;
         return this.#reading?.onBad(message.index);
       case "repair":
-        return this.#store(this.#task, message);
+        return this.#store(task, message);
       case "data":
         return this.#storing?.onMessage(message, body);
       case "repairDone":
-        this.#end("done");
+        this.#end(this.#storedChunks > 0 || !task.object.isCurrent ? "done" : "failed");
         return this.#channel.end();
       default:
     }
@@ -112,6 +114,10 @@ export class RepairOrder implements Operation, RepairWorker {
     this.#reading?.close(); // It has what it needs.
     const channel: ClientChannel = {
       ...this.#channel,
+      send: (message, body, onSent) => {
+        if (message.kind === "repaired" && message.outcome === "stored") this.#storedChunks++;
+        this.#channel.send(message, body, onSent);
+      },
       end: () => {
         this.#storing = null;
       },
