@@ -8,15 +8,18 @@ import { type MassCase, type MassReport, runMass } from "../test/support/soak/ma
 
 const SHARE = 0.6;
 const SURVIVORS_MIN = 0.99;
-const AT_ONCE = { share: SHARE, pauseMs: 0, warmUp: "1m" };
+const REPAIR_RATE = "64";
+const AT_ONCE = { share: SHARE, pauseMs: 0, warmUp: "1m", repairRate: REPAIR_RATE };
+const ONE_BY_ONE = {
+  whom: "instances",
+  ...{ share: SHARE, pauseMs: 4_000, backupInterval: "10s", warmUp: "5s" },
+} as const;
 const CASES: readonly MassCase[] = [
   { ...AT_ONCE, name: "primaries, after a round", whom: "primaries", backupInterval: "2s" },
   { ...AT_ONCE, name: "primaries, no backup", whom: "primaries", backupInterval: "0" },
   { ...AT_ONCE, name: "all instances, after a round", whom: "instances", backupInterval: "2s" },
-  {
-    ...{ name: "all instances, one every 4 s", whom: "instances", share: SHARE, pauseMs: 4_000 },
-    ...{ backupInterval: "10s", warmUp: "5s" },
-  },
+  { ...ONE_BY_ONE, name: "all instances, one every 4 s", repairRate: REPAIR_RATE },
+  { ...ONE_BY_ONE, name: "the same, no repairs", repairRate: "0" },
 ];
 
 /** Runs the cases; the bars that were missed, in words. */

@@ -18,6 +18,8 @@ export interface MassCase {
   readonly share: number;
   readonly backupInterval: string;
   readonly warmUp: string;
+  /** MB a second; "0": nothing is made anew by parity before somebody reads. */
+  readonly repairRate: string;
   /** Between one kill and the next; 0: all at once. */
   readonly pauseMs: number;
 }
@@ -55,6 +57,7 @@ export async function runMass(plan: MassCase): Promise<MassReport> {
   const up = await serve([
     ...["up", "--port", "0", "--nodes", String(NODES), "--memory", "192", "--code", "10+2"],
     ...["--backup-interval", plan.backupInterval, "--warm-up", plan.warmUp],
+    ...["--repair-rate", plan.repairRate],
   ]);
   const cache = connect({ url: up.ready.client, deadlineMs: DEADLINE_MS });
   // The proxy is of this package, and reports as core/status.ts says.
