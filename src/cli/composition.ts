@@ -29,6 +29,14 @@ export interface LambdaOptions {
   readonly freeze: "stop" | "forwarder";
 }
 
+/** What stands behind the doors. */
+export interface OriginOptions {
+  /** dir:PATH. */
+  readonly url: string;
+  readonly mode: "read-through" | "write-through";
+  readonly absentMs: number;
+}
+
 /** Options of a pool: its proxy, its functions at a Lambda service, and its doors. */
 export interface PoolOptions {
   readonly host: string;
@@ -56,6 +64,8 @@ export interface PoolOptions {
   readonly pricing: "x86" | "arm";
   /** host:port that functions dial instead of the listener's. */
   readonly advertise?: string;
+  /** Absent: nothing stands behind the doors. */
+  readonly origin?: OriginOptions;
 }
 
 /** A local Lambda service that runs. */

@@ -52,6 +52,7 @@ const BY_CACHE_ERROR: Readonly<Record<ErrorCode, ExitName>> = {
   ICACHE_DENIED: "refused",
   ICACHE_OVERLOADED: "refused",
   ICACHE_SLOW_READER: "deadline",
+  ICACHE_ORIGIN: "refused",
   ICACHE_OUTCOME_UNKNOWN: "deadline",
   ICACHE_INTERNAL: "internal",
 };

@@ -47,7 +47,13 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
     repairDollarsPerHour: settings.repairDollarsPerHour,
     pricing: settings.pricing,
     ...(settings.advertise === "" ? {} : { advertise: settings.advertise }),
+    ...originOf(settings),
   };
+}
+
+function originOf(settings: Settings): Pick<PoolOptions, "origin"> {
+  const { origin: url, originMode: mode, originAbsentMs: absentMs } = settings;
+  return url === "none" ? {} : { origin: { url, mode, absentMs } };
 }
 
 /** Nothing: the proxy computes what is best at its prices. */

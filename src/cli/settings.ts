@@ -223,6 +223,32 @@ export const SETTINGS = {
     byDefault: "x86",
     summary: "the price table that costs are shown in: x86 or arm",
   }),
+  origin: row<string>({
+    flag: "origin",
+    argument: "URL",
+    kind: "text",
+    schema: z.string().regex(/^(?:none|dir:.+)$/, "must be dir:PATH, or none"),
+    byDefault: "none",
+    summary:
+      "what stands behind the Redis and HTTP doors: a folder (dir:/path); none: a miss is a miss",
+  }),
+  originMode: row<"read-through" | "write-through">({
+    flag: "origin-mode",
+    argument: "MODE",
+    kind: "text",
+    schema: z.enum(["read-through", "write-through"]),
+    byDefault: "read-through",
+    summary:
+      "whether the doors only load from the origin (read-through) or write to it before they acknowledge (write-through)",
+  }),
+  originAbsentMs: row<number>({
+    flag: "origin-absent",
+    argument: "TIME",
+    kind: "duration",
+    schema: z.int().min(0).max(3_600_000),
+    byDefault: 0,
+    summary: "how long a key that the origin does not have is not asked for again; 0: at each miss",
+  }),
   lambda: row<string>({
     flag: "lambda",
     argument: "URL",
@@ -299,6 +325,7 @@ export const POOL_SETTINGS: readonly SettingName[] = [
   ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
   ...(["backupIntervalMs", "backupSelection"] as const),
   ...(["repairMbPerSecond", "repairDollarsPerHour"] as const),
+  ...(["origin", "originMode", "originAbsentMs"] as const),
 ];
 
 /** What the local Lambda service is made by, beside host and port. */

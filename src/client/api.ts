@@ -46,6 +46,8 @@ export interface PutOptions extends CallOptions {
   readonly length?: number;
   /** Create only: `{ kind: "exists" }` when there is one. */
   readonly ifAbsent?: boolean;
+  /** A lease that `LeasingCache.lease` gave: `{ kind: "exists" }` when it is of no use any more. */
+  readonly lease?: number;
 }
 
 /** What became of a PUT. */
@@ -86,6 +88,43 @@ export interface GetTimings {
 
 /** A body of bytes: at once, or as it comes. Buffers handed to `put` are borrowed until the promise settles. */
 export type Body = Uint8Array | AsyncIterable<Uint8Array>;
+
+/** How a load ended, for all who wait for it, in this process and others. */
+export type LoadEnd =
+  | { readonly outcome: "loaded" | "absent" | "released" }
+  | { readonly outcome: "failed"; readonly code: string; readonly reason: string };
+
+/** A lease on a key that is held. */
+export interface HeldLease {
+  readonly kind: "held";
+  /** For `PutOptions`. */
+  readonly lease: number;
+  /**
+   * Gives it back; call once. True when nobody but the holder has changed the key since it was granted: what was read
+   * behind the cache meanwhile is not older than any acknowledged change. It never rejects: a lost lease gives false.
+   */
+  end(end: LoadEnd): Promise<boolean>;
+}
+
+/** What asking for a lease came to. Never `over` when the purpose was a change. */
+export type LeaseAnswer =
+  | HeldLease
+  | {
+      readonly kind: "over";
+      readonly outcome: "present" | "loaded" | "absent" | "failed";
+      /** Of a failure. */
+      readonly code: string;
+      readonly reason: string;
+    };
+
+/** A cache whose keys can be leased: what a tier in front of an origin is built on. */
+export interface LeasingCache extends Cache {
+  /**
+   * Asks to be the one who loads an absent object, or changes it here and at its origin; waits while another does. A
+   * change does not wait for a load, and makes its lease useless. A lease ends with its connection, or the deadline.
+   */
+  lease(key: string, purpose: "load" | "change", options?: CallOptions): Promise<LeaseAnswer>;
+}
 
 /** A cache of large objects in the memory of functions. Safe for concurrent use. */
 export interface Cache {

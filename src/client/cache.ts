@@ -3,7 +3,15 @@
 
 import { CacheError } from "../core/errors.ts";
 import type { Message } from "../wire/messages.ts";
-import type { Body, Cache, CallOptions, GetOptions, PutOptions, PutResult } from "./api.ts";
+import type {
+  Body,
+  CallOptions,
+  GetOptions,
+  LeaseAnswer,
+  LeasingCache,
+  PutOptions,
+  PutResult,
+} from "./api.ts";
 import { BufferSink } from "./buffer-sink.ts";
 import { type CacheCounters, CacheMemory, type CacheOptions } from "./cache-options.ts";
 import { DirectHub } from "./direct-hub.ts";
@@ -12,6 +20,7 @@ import { Gate, OPERATIONS_MAX, OPERATIONS_WAITING_MAX } from "./gate.ts";
 import { GetOperation, type GetOutcome, STRIPES_AHEAD_MAX } from "./get-operation.ts";
 import { Flights } from "./get-or-set.ts";
 import { type OpenedStream, openStream } from "./get-stream.ts";
+import { askLease } from "./lease.ts";
 import { Proxies } from "./proxies.ts";
 import { PutOperation, type PutRequest } from "./put-operation.ts";
 import { BufferSource, StreamSource, type StripeSource } from "./put-source.ts";
@@ -41,8 +50,8 @@ export function createCache(options: CacheOptions): ProxyCache {
   return new ProxyCache(options);
 }
 
-/** The implementation of `Cache`; made by `createCache`. */
-export class ProxyCache implements Cache {
+/** The implementation of `LeasingCache`; made by `createCache`. */
+export class ProxyCache implements LeasingCache {
   readonly #options: CacheOptions;
   readonly #context: RunContext;
   readonly #proxies: Proxies;
@@ -50,7 +59,7 @@ export class ProxyCache implements Cache {
   readonly #hub: DirectHub | null;
   readonly #runner: Runner;
   readonly #repairs: RepairQueue;
-  readonly #flights: Flights;
+  readonly #flights: Flights<Uint8Array>;
   readonly #bodies = new Set<StreamBody>();
   #sequence = 0;
   #loadsNotStored = 0;
@@ -101,7 +110,7 @@ export class ProxyCache implements Cache {
   async put(key: string, body: Body, options: PutOptions = {}): Promise<PutResult> {
     const objectKey = checkKey(key);
     checkPut(options);
-    const { code = null, ttlMs = 0, ifAbsent = false, metadata = {}, length } = options;
+    const { code = null, ttlMs = 0, ifAbsent = false, lease = 0, metadata = {}, length } = options;
     const pairs = Object.entries(metadata).map(([name, value]) => ({ name, value }));
     this.#runner.checkOpen();
     this.#sequence += 1;
@@ -111,6 +120,7 @@ export class ProxyCache implements Cache {
       code,
       ttlMs,
       ifAbsent,
+      lease,
       metadata: pairs,
     };
     if (body instanceof Uint8Array) {
@@ -216,6 +226,17 @@ export class ProxyCache implements Cache {
     return this.#flights.join(key, { deadlineMs, signal }, (flightSignal) =>
       this.#load(key, loader, options, flightSignal),
     );
+  }
+
+  async lease(
+    key: string,
+    purpose: "load" | "change",
+    options: CallOptions = {},
+  ): Promise<LeaseAnswer> {
+    const objectKey = checkKey(key);
+    checkCall(options);
+    this.#runner.checkOpen();
+    return await askLease(this.#runner, objectKey, purpose, options);
   }
 
   async status(options: CallOptions = {}): Promise<unknown> {

@@ -4,13 +4,13 @@
 import { CacheError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 
-interface Waiter {
-  readonly resolve: (bytes: Uint8Array) => void;
+interface Waiter<Value> {
+  readonly resolve: (value: Value) => void;
   readonly reject: (error: unknown) => void;
 }
 
-interface Flight {
-  readonly waiters: Set<Waiter>;
+interface Flight<Value> {
+  readonly waiters: Set<Waiter<Value>>;
   readonly abort: AbortController;
 }
 
@@ -21,9 +21,9 @@ export interface WaitOptions {
 }
 
 /** Loads under way, by key. */
-export class Flights {
+export class Flights<Value> {
   readonly #clock: Clock;
-  readonly #flights = new Map<string, Flight>();
+  readonly #flights = new Map<string, Flight<Value>>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -33,8 +33,8 @@ export class Flights {
   join(
     key: string,
     wait: WaitOptions,
-    load: (signal: AbortSignal) => Promise<Uint8Array>,
-  ): Promise<Uint8Array> {
+    load: (signal: AbortSignal) => Promise<Value>,
+  ): Promise<Value> {
     const { signal, deadlineMs } = wait;
     if (signal?.aborted === true) return Promise.reject(aborted(signal));
     const flight = this.#flights.get(key) ?? this.#begin(key, load);
@@ -44,10 +44,10 @@ export class Flights {
         signal?.removeEventListener("abort", onAbort);
         flight.waiters.delete(waiter);
       };
-      const waiter: Waiter = {
-        resolve: (bytes) => {
+      const waiter: Waiter<Value> = {
+        resolve: (value) => {
           end();
-          resolve(bytes);
+          resolve(value);
         },
         reject: (error) => {
           end();
@@ -62,7 +62,7 @@ export class Flights {
       };
       const onAbort = () => leave(aborted(signal));
       const timer = this.#clock.setTimer(deadlineMs, () =>
-        leave(new CacheError("ICACHE_DEADLINE", `getOrSet did not end within ${deadlineMs} ms`)),
+        leave(new CacheError("ICACHE_DEADLINE", `the load did not end within ${deadlineMs} ms`)),
       );
       signal?.addEventListener("abort", onAbort, { once: true });
       flight.waiters.add(waiter);
@@ -78,16 +78,16 @@ export class Flights {
     this.#flights.clear();
   }
 
-  #begin(key: string, load: (signal: AbortSignal) => Promise<Uint8Array>): Flight {
-    const flight: Flight = { waiters: new Set(), abort: new AbortController() };
+  #begin(key: string, load: (signal: AbortSignal) => Promise<Value>): Flight<Value> {
+    const flight: Flight<Value> = { waiters: new Set(), abort: new AbortController() };
     this.#flights.set(key, flight);
     const over = () => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
       return [...flight.waiters];
     };
     load(flight.abort.signal).then(
-      (bytes) => {
-        for (const waiter of over()) waiter.resolve(bytes);
+      (value) => {
+        for (const waiter of over()) waiter.resolve(value);
       },
       (error: unknown) => {
         for (const waiter of over()) waiter.reject(error);

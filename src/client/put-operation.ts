@@ -39,6 +39,8 @@ export interface PutRequest {
   /** 0: never expires. */
   readonly ttlMs: number;
   readonly ifAbsent: boolean;
+  /** 0: none. */
+  readonly lease: number;
   readonly metadata: readonly { readonly name: string; readonly value: string }[];
   /** What the proxy is told; null: what is left of the caller's deadline. */
   readonly proxyDeadlineMs: number | null;
@@ -212,7 +214,7 @@ export class PutOperation implements Operation {
     const { size } = this.#source;
     if (this.#exchange === null || this.#welcome === null || this.#code !== null || size === null)
       return;
-    const { key, sequence, ttlMs, ifAbsent, metadata, proxyDeadlineMs } = this.#request;
+    const { key, sequence, ttlMs, ifAbsent, lease, metadata, proxyDeadlineMs } = this.#request;
     const bytes = size === "large" ? Number.MAX_SAFE_INTEGER : size;
     const code = this.#request.code ?? codeForSize(this.#welcome.codeRules, bytes);
     const parityBytes =
@@ -232,6 +234,7 @@ export class PutOperation implements Operation {
       ...code,
       ttlMs,
       ifAbsent,
+      lease,
       deadlineMs,
       metadata,
     });

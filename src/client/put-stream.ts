@@ -42,7 +42,7 @@ export async function collect(body: Uint8Array | AsyncIterable<Uint8Array>): Pro
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const part of body) {
-    parts.push(part.slice());
+    parts.push(new Uint8Array(part)); // A copy; the `slice` of a Buffer would be a view.
     bytes += part.length;
   }
   const whole = new Uint8Array(bytes);

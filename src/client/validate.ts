@@ -19,7 +19,7 @@ export const TTL_MS_MAX = 100 * 365 * DEADLINE_MS_MAX;
 const OBJECT_BYTES_MAX = STRIPES_PER_OBJECT_MAX * STRIPE_BYTES_MAX;
 
 const CALL_NAMES = ["signal", "deadlineMs"];
-const PUT_NAMES = [...CALL_NAMES, "ttlMs", "metadata", "code", "ifAbsent", "length"];
+const PUT_NAMES = [...CALL_NAMES, "ttlMs", "metadata", "code", "ifAbsent", "length", "lease"];
 const GET_NAMES = [...CALL_NAMES, "range", "firstD"];
 const encoder = new TextEncoder();
 
@@ -59,9 +59,10 @@ export function checkCall(options: CallOptions, names: readonly string[] = []): 
 /** Options of a PUT; `names` are further ones that are allowed. */
 export function checkPut(options: PutOptions, names: readonly string[] = []): void {
   checkCall(options, [...PUT_NAMES, ...names]);
-  const { ttlMs, code, ifAbsent, metadata, length } = options;
+  const { ttlMs, code, ifAbsent, metadata, length, lease } = options;
   if (ttlMs !== undefined) checkWhole("ttlMs", ttlMs, 1, TTL_MS_MAX);
   if (length !== undefined) checkLength(length);
+  if (lease !== undefined) checkWhole("lease", lease, 0, Number.MAX_SAFE_INTEGER);
   if (ifAbsent !== undefined && typeof ifAbsent !== "boolean")
     throw invalid("ifAbsent must be true or false");
   if (code !== undefined) checkCode(code);

@@ -19,6 +19,8 @@ export const ERROR_CODES = {
   ICACHE_DENIED: "The token's role does not allow this.",
   ICACHE_OVERLOADED: "A bound on concurrent work was reached; try again later.",
   ICACHE_SLOW_READER: "A stream was read below the minimum rate and was cut off.",
+  ICACHE_ORIGIN:
+    "The origin behind the cache failed or refused; what it holds is as it was, as far as is known.",
   ICACHE_OUTCOME_UNKNOWN:
     "The connection was lost while a change was under way; it may or may not have taken effect.",
   ICACHE_INTERNAL: "A fault of ours; please report it.",

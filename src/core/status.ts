@@ -11,6 +11,37 @@ export interface PurposeCost {
   readonly dollars: number;
 }
 
+/** What stands behind a cache, as its tier reports it. */
+export interface OriginStatus {
+  /** read-through, write-through or write-behind. */
+  readonly mode: string;
+  readonly loads: number;
+  readonly loadsUnderWay: number;
+  readonly loadsFailed: number;
+  /** The origin had no such object. */
+  readonly loadsAbsent: number;
+  /** The key was changed meanwhile, and so nothing was stored. */
+  readonly loadsOvertaken: number;
+  /** Read from the origin for one reader alone, because the cache could not take the object. */
+  readonly apartReads: number;
+  readonly writes: number;
+  readonly writesFailed: number;
+  /** Written to the origin, and not taken by the cache. */
+  readonly notCached: number;
+  /** Of write-behind: what is acknowledged and not yet at the origin. */
+  readonly journal: {
+    readonly entries: number;
+    readonly bytes: number;
+    readonly bytesMax: number;
+    /** Null: nothing is pending. */
+    readonly oldestMs: number | null;
+    readonly flushed: number;
+    readonly flushErrors: number;
+    readonly lastError: string | null;
+    readonly refused: number;
+  } | null;
+}
+
 /** A proxy's report on itself. */
 export interface ProxyStatus {
   readonly pool: string;
@@ -123,4 +154,6 @@ export interface ProxyStatus {
     readonly total: PurposeCost;
   };
   readonly clients: number;
+  /** Of the doors of this proxy; absent: there is no origin behind them. */
+  readonly origin?: OriginStatus;
 }

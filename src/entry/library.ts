@@ -1,19 +1,9 @@
-// The library's front door: `connect` wires the client to real sockets, time and chance.
-// Importing it starts nothing.
+// The library's front door: `connect` wires the client to real sockets, time and chance, and puts an origin behind it
+// where one is named. Importing it starts nothing.
 
 import type { Cache } from "../client/api.ts";
-import { createCache } from "../client/cache.ts";
-import type { CacheOptions } from "../client/cache-options.ts";
-import { CacheError } from "../core/errors.ts";
-import { type Membership, parseMembership } from "../core/membership.ts";
-import { parseAddress } from "../host/addresses.ts";
-import { NodeCrypto } from "../host/node-crypto.ts";
-import { SystemClock } from "../host/system-clock.ts";
-import { SystemRandom } from "../host/system-random.ts";
-import { TcpDialer } from "../host/tcp-dialer.ts";
-import { TcpDoor } from "../host/tcp-door.ts";
-import { unzeroed } from "../host/unzeroed.ts";
-import { EMBEDDED, EmbeddedDialer, type EmbeddedProxy } from "./embedded-dialer.ts";
+import { type DialOptions, dial } from "./dial.ts";
+import { type OriginChoice, tierOf } from "./tier.ts";
 
 export type {
   Body,
@@ -30,46 +20,13 @@ export type {
 export { type CodeSpec, formatCode, parseCode } from "../core/code.ts";
 export { CacheError, ERROR_CODES, type ErrorCode } from "../core/errors.ts";
 export type { Member, Membership } from "../core/membership.ts";
+export type { Loaded, Loader, OriginReader, OriginStore } from "../origin/store.ts";
+export type { ClientSettings, DirectOptions } from "./dial.ts";
 export type { EmbeddedProxy } from "./embedded-dialer.ts";
+export type { OriginChoice } from "./tier.ts";
 
-/** Where functions reach this client, so that chunks need not pass through the proxy. */
-export interface DirectOptions {
-  /** The address to listen on: one that the functions reach, or `0.0.0.0` with `advertise`. */
-  readonly host: string;
-  /** Default: any free one. */
-  readonly port?: number;
-  /** `host:port` that functions dial, when that is not where this client listens. */
-  readonly advertise?: string;
-  /** Told when the port cannot be had, and everything goes through the proxy; default: a process warning. */
-  readonly onFault?: (reason: string) => void;
-}
-
-/** Settings of a client that have defaults. */
-export type ClientSettings = Partial<
-  Pick<
-    CacheOptions,
-    | "token"
-    | "agent"
-    | "deadlineMs"
-    | "unreachableMs"
-    | "readBytesPerSecondMin"
-    | "putStreamBytesMax"
-    | "getStreamBytesMax"
-    | "parityBytesMax"
-    | "repairs"
-  >
->;
-
-/**
- * Where the proxy is: at an address, or in this process. Where several share the keys, any of them is told to the
- * client (several, so that one may be down), or their membership document itself; newer documents are followed.
- */
-export type ConnectOptions = ClientSettings & { readonly direct?: DirectOptions } & (
-    | { readonly url: string }
-    | { readonly urls: readonly string[] }
-    | { readonly ring: Membership }
-    | { readonly proxy: EmbeddedProxy }
-  );
+/** Where the proxy is, settings that have defaults, and what stands behind the cache (docs/origin.md). */
+export type ConnectOptions = DialOptions & { readonly origin?: OriginChoice };
 
 /**
  * A cache over the proxy at `url` (`host:port`), or over one embedded in this process. Dials at the first call;
@@ -83,92 +40,7 @@ export type ConnectOptions = ClientSettings & { readonly direct?: DirectOptions 
  * await cache.close();
  */
 export function connect(options: ConnectOptions): Cache {
-  const clock = new SystemClock();
-  const dialer = "proxy" in options ? new EmbeddedDialer(options.proxy, clock) : new TcpDialer();
-  return createCache({
-    ...settingsOf(options),
-    dialer,
-    ...whereOf(options),
-    clock,
-    random: new SystemRandom(),
-    crypto: new NodeCrypto(),
-    allocate: unzeroed,
-    ...doorOf(options.direct),
-  });
-}
-
-/** The addresses to begin with, and the document if it is known. */
-function whereOf(
-  options: ConnectOptions,
-): Pick<CacheOptions, "address" | "moreAddresses" | "membership"> {
-  if ("proxy" in options) return { address: EMBEDDED };
-  if ("ring" in options) {
-    const parsed = parseMembership(options.ring);
-    if (parsed.kind === "bad") throw new CacheError("ICACHE_INVALID", parsed.faults.join("; "));
-    const { membership } = parsed;
-    const [address = "", ...moreAddresses] = membership.members.map((member) => member.address);
-    return { address, moreAddresses, membership };
-  }
-  const urls: readonly unknown[] = "urls" in options ? options.urls : [options.url];
-  const addresses = urls.map((url) => {
-    if (typeof url === "string") return url.replace(/^\w+:\/\//, "");
-    throw new CacheError("ICACHE_INVALID", 'url is "host:port"');
-  });
-  const [address, ...moreAddresses] = addresses;
-  if (address === undefined) throw new CacheError("ICACHE_INVALID", "urls names no proxy");
-  return { address, moreAddresses };
-}
-
-function doorOf(direct: DirectOptions | undefined): Pick<CacheOptions, "door" | "onDoorFault"> {
-  if (direct === undefined) return {};
-  const { host, port = 0, advertise, onFault } = direct;
-  const isHost = typeof host === "string" && host !== "";
-  const isPort = Number.isInteger(port) && port >= 0 && port <= 65_535;
-  const isTold = advertise === undefined || parseAddress(advertise) !== null;
-  if (!isHost || !isPort || !isTold)
-    throw new CacheError(
-      "ICACHE_INVALID",
-      'direct is { host, port?, advertise? }, and advertise is "host:port"',
-    );
-  if (ANY_HOST.has(host) && advertise === undefined)
-    throw new CacheError(
-      "ICACHE_INVALID",
-      `nobody can dial ${host}: say where in direct.advertise`,
-    );
-  const door = new TcpDoor({ host, port, ...(advertise === undefined ? {} : { advertise }) });
-  return { door, onDoorFault: onFault ?? warnOfDoor };
-}
-
-/** Listens everywhere, and is no address to dial. */
-const ANY_HOST: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
-
-function warnOfDoor(reason: string): void {
-  process.emitWarning(`functions cannot reach this client, all goes through the proxy: ${reason}`, {
-    code: "ICACHE_DIRECT",
-  });
-}
-
-const SETTING_NAMES = [
-  "token",
-  "agent",
-  "deadlineMs",
-  "unreachableMs",
-  "readBytesPerSecondMin",
-  "putStreamBytesMax",
-  "getStreamBytesMax",
-  "parityBytesMax",
-  "repairs",
-];
-
-function settingsOf(options: ConnectOptions): ClientSettings {
-  const unknown = Object.keys(options).filter(
-    (name) => ![...SETTING_NAMES, "url", "urls", "ring", "proxy", "direct"].includes(name),
-  );
-  if (unknown.length > 0) {
-    throw new CacheError(
-      "ICACHE_INVALID",
-      `unknown option "${unknown[0]}"; there are url, urls, ring or proxy, direct, ${SETTING_NAMES.join(", ")}`,
-    );
-  }
-  return options;
+  const { origin, ...dialled } = options;
+  const cache = dial(dialled);
+  return origin === undefined ? cache : tierOf(cache, origin);
 }

@@ -10,6 +10,7 @@ import type {
   RunningPool,
 } from "../cli/composition.ts";
 import { CacheError } from "../core/errors.ts";
+import type { ProxyStatus } from "../core/status.ts";
 import { startHttpServer } from "../gateway/http/server.ts";
 import { startRespServer } from "../gateway/resp/server.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
@@ -17,6 +18,7 @@ import { createHasher } from "../host/node-hash.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { SystemWallClock } from "../host/system-wall-clock.ts";
 import { startLambdaService } from "../platform/lambda-service/service.ts";
+import { openOrigin } from "./open-origin.ts";
 import { openPool, portAfter } from "./pool.ts";
 import { packageVersion } from "./version.ts";
 
@@ -68,12 +70,18 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
     const { host, port } = options;
     const opened = await openPool(options, lambdaUrl);
     closers.push(() => opened.close());
-    const { proxy, cache } = opened;
+    const { proxy } = opened;
+    const tier =
+      options.origin === undefined ? null : await openOrigin(opened.cache, options.origin);
+    if (tier !== null) closers.push(() => tier.close());
+    const cache = tier ?? opened.cache;
+    const status = (): ProxyStatus =>
+      tier === null ? proxy.status() : { ...proxy.status(), origin: tier.originStatus() };
     const door = {
       cache,
       host,
       version: packageVersion(),
-      status: () => proxy.status(),
+      status,
       clock: new SystemClock(),
       wallClock: new SystemWallClock(),
       crypto: new NodeCrypto(),
@@ -100,7 +108,7 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
       http: `http://${http.address}`,
     };
     const { doubt, superseded } = proxy;
-    return { addresses, doubt, superseded, cache, status: () => proxy.status(), close };
+    return { addresses, doubt, superseded, cache, status, close };
   } catch (error) {
     await close();
     throw error;

@@ -4,7 +4,7 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { PoolOptions } from "../cli/composition.ts";
-import type { Cache } from "../client/api.ts";
+import type { LeasingCache } from "../client/api.ts";
 import { fromHex, nodeKey, toHex } from "../core/invocation.ts";
 import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import type { TableStore } from "../core/ports.ts";
@@ -12,8 +12,8 @@ import { NodeCrypto } from "../host/node-crypto.ts";
 import { SqliteTableStore } from "../host/sqlite-table-store.ts";
 import { openAwsLambda } from "../platform/aws-lambda.ts";
 import { deployPool } from "../platform/deploy-pool.ts";
+import { dial } from "./dial.ts";
 import { withFunctionBundle } from "./function-bundle.ts";
-import { connect } from "./library.ts";
 import { type RunningProxy, startProxy } from "./proxy.ts";
 import { startRepairer } from "./repairer.ts";
 
@@ -22,7 +22,7 @@ const SECRET_BYTES = 32;
 /** A pool without doors. */
 export interface OpenPool {
   readonly proxy: RunningProxy;
-  readonly cache: Cache;
+  readonly cache: LeasingCache;
   /** Closes the client, then the proxy, then the way to the Lambda service. */
   close(): Promise<void>;
 }
@@ -63,7 +63,7 @@ async function openWith(
       secret,
       platform,
     });
-    const cache = connect({ proxy });
+    const cache = dial({ proxy });
     const repairer = startRepairer(proxy);
     const close = async (): Promise<void> => {
       await repairer.close();

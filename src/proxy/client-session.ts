@@ -9,6 +9,7 @@ import type { Connection, ConnectionHandler, Envelope } from "../wire/connection
 import type { Message, MessageOf } from "../wire/messages.ts";
 import { DirectPeers } from "./direct-peers.ts";
 import { describe, GetOperation } from "./get-operation.ts";
+import { LeaseOperation } from "./lease-operation.ts";
 import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import { PutOperation } from "./put-operation.ts";
 import { RepairOperation } from "./repair-operation.ts";
@@ -26,7 +27,7 @@ const LISTING_KEY_BYTES_MAX = 40_000;
 const STATUS_PIECE = 15_000;
 
 /** Requests that change what is stored. */
-const CHANGES: ReadonlySet<Message["kind"]> = new Set(["putOpen", "remove", "clear"]);
+const CHANGES: ReadonlySet<Message["kind"]> = new Set(["putOpen", "remove", "clear", "lease"]);
 
 /** What a client's session needs of the proxy. */
 export interface ClientSessionContext extends OperationContext {
@@ -186,6 +187,11 @@ export class ClientSession implements ConnectionHandler {
           channel,
           RepairOrder.begin(this.#channel(channel, clientId), this.#context),
         );
+      case "lease":
+        return this.#run(
+          channel,
+          LeaseOperation.begin(message, this.#channel(channel, clientId), this.#context),
+        );
       case "stat":
         return this.#stat(channel, message);
       case "remove":
@@ -248,6 +254,7 @@ export class ClientSession implements ConnectionHandler {
       return this.#send(channel, { kind: "removed", existed: done.existed });
     const removal = durableOutcome(clientId, sequence, { kind: "remove", existed: true });
     const existed = this.#context.table.remove(message.key as ObjectKey, removal);
+    this.#context.table.leases.changed(message.key, 0);
     this.#context.counters.removes++;
     this.#context.recordOutcome(clientId, sequence, { kind: "remove", existed });
     this.#send(channel, { kind: "removed", existed });
@@ -259,6 +266,7 @@ export class ClientSession implements ConnectionHandler {
     const count = this.#context.table.clear(message.prefix, (cleared) =>
       durableOutcome(clientId, message.sequence, { kind: "clear", count: cleared }),
     );
+    this.#context.table.leases.cleared(message.prefix);
     this.#context.recordOutcome(clientId, message.sequence, { kind: "clear", count });
     this.#send(channel, { kind: "cleared", count });
   }

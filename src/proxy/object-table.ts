@@ -15,6 +15,7 @@ import type {
 } from "../core/ports.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { ProxyCounters } from "./counters.ts";
+import { Leases } from "./leases.ts";
 import { type LossListener, LossLog } from "./loss-log.ts";
 import type { NodeSpace } from "./node-space.ts";
 import {
@@ -50,6 +51,8 @@ export interface ObjectTableContext {
 /** The current versions of one proxy. */
 export class ObjectTable {
   readonly #context: ObjectTableContext;
+  /** Of this table's keys; told of changes by those who make them, but for `keepOnly`. */
+  readonly leases: Leases = new Leases(this);
   readonly #objects = new Map<ObjectKey, ObjectVersion>();
   /** As the durable table has them. */
   readonly #replicas = new Map<NodeIndex, Omit<StoredReplica, "node">>();
@@ -135,6 +138,12 @@ export class ObjectTable {
     return this.#objects.get(key as ObjectKey) ?? null; // A key that is none is simply not found.
   }
 
+  /** Whether there is something to read; asking is not using. */
+  isPresent(key: string): boolean {
+    const object = this.peek(key);
+    return object !== null && !this.#isExpired(object);
+  }
+
   /** Every current version, as it is believed now: what is known to be missing has no place. */
   *stored(): IterableIterator<StoredObject> {
     for (const object of this.#objects.values()) yield toStored(object);
@@ -194,6 +203,7 @@ export class ObjectTable {
     const removes = doomed.map(({ key }) => ({ kind: "remove", key }) as const);
     this.#context.store.commit([...removes, { kind: "ring", mark }]);
     for (const object of doomed) this.#retire(object);
+    this.leases.keepOnly(isKept);
     this.#context.counters.movedAway += doomed.length;
   }
 

@@ -125,6 +125,7 @@ export class PutOperation implements Operation {
       ? this.#context.table.lookup(this.#request.key as ObjectKey)
       : null;
     if (found?.kind === "found") return this.#done("exists", found.object.version);
+    if (!this.#holdsLease()) return this.#overtaken();
     this.#version = this.#context.table.drawVersion();
     this.#channel.send({
       kind: "putOpened",
@@ -201,6 +202,7 @@ export class PutOperation implements Operation {
       const found = table.lookup(this.#request.key as ObjectKey);
       if (found.kind === "found") return this.#done("exists", found.object.version);
     }
+    if (!this.#holdsLease()) return this.#overtaken();
     const places: ChunkPlace[] = [];
     for (let stripe = 0; stripe < commit.stripeCount; stripe++) {
       const put = this.#stripes.get(stripe);
@@ -229,7 +231,17 @@ export class PutOperation implements Operation {
     const outcome = { kind: "put", outcome: "stored", version: object.version } as const;
     const { clientId } = this.#channel;
     table.commit(object, durableOutcome(clientId, this.#request.sequence, outcome));
+    this.#context.table.leases.changed(object.key, this.#request.lease);
     this.#done("stored", object.version);
+  }
+
+  #holdsLease(): boolean {
+    const { key, lease } = this.#request;
+    return lease === 0 || this.#context.table.leases.isHeld(key, this.#channel.clientId, lease);
+  }
+
+  #overtaken(): void {
+    this.#done("exists", this.#context.table.peek(this.#request.key)?.version ?? 0);
   }
 
   #done(outcome: "stored" | "exists", version: number): void {

@@ -132,6 +132,7 @@ export class SimClient {
       code,
       ttlMs,
       ifAbsent,
+      lease: 0,
       proxyDeadlineMs: null,
       metadata: [{ name: WRITE_NAME, value: `${mutation.write} ${bytes}` }],
     };

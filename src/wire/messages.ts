@@ -10,6 +10,7 @@ import { CHUNKS_PER_STRIPE_MAX, METADATA_PAIRS_MAX } from "../core/limits.ts";
 import { MEMBERS_MAX } from "../core/membership.ts";
 import { chunkIdentity, digest, message, place } from "./description.ts";
 import { DIRECT_MESSAGES } from "./direct-messages.ts";
+import { LEASE_MESSAGES } from "./lease-messages.ts";
 import { REPAIR_MESSAGES } from "./repair-messages.ts";
 import {
   bytes,
@@ -121,7 +122,7 @@ export const MESSAGES = {
   putOpen: message(
     0x20,
     ["client"],
-    "Begins a PUT of `bytes` (2^53 - 1: not known yet); `sequence` makes a retry take effect once. ttlMs 0: for ever.",
+    "Begins a PUT of `bytes` (2^53 - 1: not known yet); `sequence` makes a retry take effect once. ttlMs 0: for ever. lease 0: none; else it takes effect only while that lease is held and nobody has changed the key.",
     {
       key,
       sequence: u53,
@@ -130,6 +131,7 @@ export const MESSAGES = {
       parityChunks: u8,
       ttlMs: u53,
       ifAbsent: flag,
+      lease: u53,
       deadlineMs: u32,
       metadata,
     },
@@ -173,7 +175,7 @@ export const MESSAGES = {
   putDone: message(
     0x27,
     ["proxy"],
-    "The PUT took effect, or the object existed and `ifAbsent` was asked.",
+    "The PUT took effect, or the object existed and `ifAbsent` was asked, or its lease is of no use any more.",
     { outcome: oneOf("stored", "exists"), version: u53 },
   ),
 
@@ -271,6 +273,7 @@ export const MESSAGES = {
     sequence: u53,
   }),
   cleared: message(0x49, ["proxy"], "How many were deleted.", { count: u53 }),
+  ...LEASE_MESSAGES,
 
   // Proxy and function: the link.
   challenge: message(0x60, ["proxy"], "First message on a connection that a function dialled.", {

@@ -58,6 +58,7 @@ test("documents: every block of TypeScript compiles", () => {
   const paths = {
     infinicache: [join(root, "src", "entry", "library.ts")],
     "infinicache/proxy": [join(root, "src", "entry", "embedded.ts")],
+    "infinicache/origin": [join(root, "src", "entry", "origin.ts")],
   };
   const plain = ts.createCompilerHost({ ...options, paths });
   const getSourceFile: typeof plain.getSourceFile = (path, version) => {

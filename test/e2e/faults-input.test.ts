@@ -168,7 +168,7 @@ async function startVictim(pool: TestPool) {
 function record(pool: TestPool): Record<"client" | "function", Buffer> {
   const heads = pool.functionFaults.links.map(({ head }) => Buffer.from(head));
   const put: Message = {
-    ...{ kind: "putOpen", key: "object", sequence: 1, bytes: 400, ttlMs: 0 },
+    ...{ kind: "putOpen", key: "object", sequence: 1, bytes: 400, ttlMs: 0, lease: 0 },
     ...{ dataChunks: 4, parityChunks: 2, ifAbsent: false, deadlineMs: 1_000, metadata: [] },
   };
   const chunk: Message = {

@@ -17,7 +17,7 @@ interface Room {
 
 const pure = (...rooms: string[]): Room => ({ rooms, node: false, packages: [] });
 const everything =
-  "erasure core checksum wire runtime proxy client gateway platform host sim".split(" ");
+  "erasure core checksum wire runtime proxy client gateway origin platform host sim".split(" ");
 
 /** The arrows of docs/architecture.md. Nothing imports `entry`. */
 export const rooms: Readonly<Record<string, Room>> = {
@@ -29,13 +29,14 @@ export const rooms: Readonly<Record<string, Room>> = {
   proxy: pure("core", "wire"),
   client: pure("core", "wire", "checksum", "erasure"),
   gateway: pure("core", "client"),
+  origin: pure("core", "client"),
   platform: {
-    rooms: ["core"],
+    rooms: ["core", "origin"],
     node: true,
-    packages: ["@aws-sdk/client-lambda", "@smithy/signature-v4"],
+    packages: ["@aws-sdk/client-lambda", "@aws-sdk/client-s3", "@smithy/signature-v4"],
   },
   // A socket receives in place only if it asks the parser of frames where the next bytes belong.
-  host: { rooms: ["core", "wire"], node: true, packages: [] },
+  host: { rooms: ["core", "wire", "origin"], node: true, packages: [] },
   sim: pure(...everything.filter((room) => room !== "host" && room !== "sim")),
   cli: { rooms: everything, node: true, packages: ["commander", "zod", "@aws-sdk/client-lambda"] },
   entry: { rooms: [...everything, "cli"], node: true, packages: [] },

@@ -45,7 +45,8 @@ export function timeToLive(headers: Headers): number | null {
 export function objectHeaders(object: ObjectInfo, nowMs: number): Headers {
   const headers: Record<string, string> = {
     "content-type": "application/octet-stream",
-    etag: entityTag(object),
+    // Read past the cache it has no version, and nothing may be concluded from its tag.
+    ...(object.version === 0 ? {} : { etag: entityTag(object) }),
     "last-modified": object.createdAt.toUTCString(),
     "accept-ranges": "bytes",
     // A stored page must not become a script of the cache's own origin.

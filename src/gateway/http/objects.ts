@@ -98,6 +98,7 @@ async function putObject(
     const whole = isSmall ? await join(body, request.bodyBytes ?? 0) : body;
     const result = await context.cache.put(key, whole, options);
     if (result.kind === "exists") return preconditionFailed();
+    if (result.version === 0) return jsonReply(ifAbsent ? 201 : 200, { bytes: result.bytes });
     const etag = entityTag(result);
     return jsonReply(ifAbsent ? 201 : 200, { etag, bytes: result.bytes }, { etag });
   } catch (error) {
@@ -269,6 +270,8 @@ export function failureReply(method: string, error: CacheError): HttpReply {
       return textReply(503, text, { "retry-after": "1" });
     case "ICACHE_SLOW_READER":
       return textReply(408, text);
+    case "ICACHE_ORIGIN":
+      return textReply(502, text);
     case "ICACHE_INTERNAL":
       return isRead ? notFound("lost") : textReply(500, text);
   }

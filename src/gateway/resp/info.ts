@@ -1,6 +1,7 @@
 // The text of INFO, from the proxy's report on itself. Field names are those redis-server has where a client looks
 // for them; what is ours alone stands in a section of its own.
 
+import type { OriginStatus } from "../../core/status.ts";
 import type { ServerContext } from "./command.ts";
 import { REDIS_VERSION } from "./commands/connection.ts";
 
@@ -68,5 +69,28 @@ function sections(server: ServerContext): Readonly<Record<string, Fields>> {
       billed_ms: status.cost.total.billedMs,
       dollars: status.cost.total.dollars,
     },
+    ...(status.origin === undefined ? {} : { Origin: originFields(status.origin) }),
+  };
+}
+
+function originFields(origin: OriginStatus): Fields {
+  const { journal } = origin;
+  return {
+    origin_mode: origin.mode,
+    origin_loads: origin.loads,
+    origin_loads_failed: origin.loadsFailed,
+    origin_loads_absent: origin.loadsAbsent,
+    origin_loads_overtaken: origin.loadsOvertaken,
+    origin_apart_reads: origin.apartReads,
+    origin_writes: origin.writes,
+    origin_writes_failed: origin.writesFailed,
+    ...(journal === null
+      ? {}
+      : {
+          origin_journal_entries: journal.entries,
+          origin_journal_bytes: journal.bytes,
+          origin_journal_oldest_ms: journal.oldestMs ?? 0,
+          origin_journal_errors: journal.flushErrors,
+        }),
   };
 }

@@ -28,6 +28,7 @@ export interface PutWishes {
   readonly ifAbsent?: boolean;
   readonly sequence?: number;
   readonly ttlMs?: number;
+  readonly lease?: number;
   readonly deadlineMs?: number;
 }
 
@@ -99,6 +100,7 @@ export class TestClient implements ConnectionHandler {
       ...(wishes.code ?? { dataChunks: 2, parityChunks: 1 }),
       ttlMs: wishes.ttlMs ?? 0,
       ifAbsent: wishes.ifAbsent ?? false,
+      lease: wishes.lease ?? 0,
       deadlineMs: wishes.deadlineMs ?? 30_000,
       metadata: [],
     });

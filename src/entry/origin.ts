@@ -1,0 +1,5 @@
+// The origins that come with the package, `infinicache/origin`: what an application puts behind its cache
+// (docs/origin.md). Importing it starts nothing, and loads no SDK.
+
+export { directoryOrigin } from "../host/directory-origin.ts";
+export type { OriginObject, OriginPut, OriginReader, OriginStore } from "../origin/store.ts";
