@@ -66,8 +66,8 @@ export async function openContest(flags: readonly string[], bytesMax: number): P
   }
 }
 
-/** Each GET into memory of its own, as most applications do it. */
-function freshTarget(cache: ReturnType<typeof connect>): TargetClient {
+/** This cache, each GET into memory of its own, as most applications do it. */
+export function freshTarget(cache: ReturnType<typeof connect>): TargetClient {
   return {
     async put(key, body) {
       await cache.put(key, body);
@@ -90,7 +90,8 @@ interface Ioredis {
   disconnect(): void;
 }
 
-async function openIoredis(port: number): Promise<TargetClient | null> {
+/** The client most people use; null when it is not installed. */
+export async function openIoredis(port: number): Promise<TargetClient | null> {
   const require = createRequire(new URL("../test/clients/package.json", import.meta.url));
   let path: string;
   try {

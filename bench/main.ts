@@ -2,20 +2,28 @@
 //
 //   npm run bench                                   the suite "compare"
 //   npm run bench -- --sizes 1MB,10MB --rounds 3    less of it
+//   npm run bench -- speed                          the suite "speed": what must be reached, and what is
+//   npm run bench -- speed --quick                  three rounds of it
+//   npm run bench -- cpu                            CPU-seconds per GB, by process and operation
 //   npm run bench -- --json                         JSON on standard output
-//   npm run bench -- --write-baseline               keep the result as bench/baselines/compare.json
+//   npm run bench -- --write-baseline               keep the result as bench/baselines/SUITE.json
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { parseBytes } from "../src/cli/units.ts";
 import { compare } from "./compare.ts";
+import { cpu, cpuTable } from "./cpu.ts";
 import { readReport, reportTable } from "./report.ts";
+import { speed } from "./speed.ts";
+import { samplesTable, standingsTable } from "./speed-bars.ts";
 
-const { values: flags } = parseArgs({
+const { values: flags, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     sizes: { type: "string", default: "1KB,1MB,10MB,100MB" },
-    rounds: { type: "string", default: "10" },
+    rounds: { type: "string" },
+    quick: { type: "boolean", default: false },
     nodes: { type: "string", default: "24" },
     memory: { type: "string", default: "512" },
     json: { type: "boolean", default: false },
@@ -23,40 +31,58 @@ const { values: flags } = parseArgs({
   },
 });
 
-const sizes = flags.sizes.split(",").map((text) => {
-  const bytes = parseBytes(text);
-  if (bytes === null || bytes < 1) throw new Error(`--sizes: "${text}" is no size`);
-  return bytes;
-});
-const rounds = Number(flags.rounds);
+const ROUNDS_DEFAULT = 10;
+const ROUNDS_QUICK = 3;
+const [suite = "compare"] = positionals;
+const rounds = Number(flags.rounds ?? (flags.quick ? ROUNDS_QUICK : ROUNDS_DEFAULT));
 if (!Number.isInteger(rounds) || rounds < 1) throw new Error("--rounds: must be a number from 1");
+const shape = { nodes: Number(flags.nodes), memoryMb: Number(flags.memory) };
+const note = (line: string): void => console.error(line);
+const baselinePath = join(import.meta.dirname, "baselines", `${suite}.json`);
+const isBaseline = flags["write-baseline"];
 
-const report = await compare({
-  sizes,
-  rounds,
-  flags: ["--nodes", flags.nodes, "--memory", flags.memory],
-  note: (line) => console.error(line),
-});
-const baselinePath = join(import.meta.dirname, "baselines", "compare.json");
-const outPath = join(import.meta.dirname, "out", "compare.json");
-write(flags["write-baseline"] ? baselinePath : outPath);
-if (flags.json) console.log(JSON.stringify(report));
-else {
-  const { machine } = report;
-  console.log(
-    Object.entries(machine)
-      .map(([name, value]) => `${name} ${value}`)
-      .join(", "),
-  );
-  const baseline = flags["write-baseline"] ? null : readReport(baselinePath);
-  console.log(`\n${reportTable(report, baseline)}`);
-  if (baseline !== null)
+if (suite === "compare") process.exit(await runCompare());
+else if (suite === "speed") process.exit(await runSpeed());
+else if (suite === "cpu") process.exit(await runCpu());
+else throw new Error(`there is no suite "${suite}"; there are compare, speed and cpu`);
+
+async function runCompare(): Promise<number> {
+  const sizes = flags.sizes.split(",").map((text) => {
+    const bytes = parseBytes(text);
+    if (bytes === null || bytes < 1) throw new Error(`--sizes: "${text}" is no size`);
+    return bytes;
+  });
+  const poolFlags = ["--nodes", flags.nodes, "--memory", flags.memory];
+  const report = await compare({ sizes, rounds, flags: poolFlags, note });
+  const baseline = isBaseline ? null : readReport(baselinePath);
+  tell(report, [reportTable(report, baseline)]);
+  if (baseline !== null && !flags.json)
     console.log(`\nbaseline: commit ${baseline.machine["commit"]}, ${baseline.at}`);
+  return report.rows.some((row) => row.wrong > 0) ? 1 : 0;
 }
-process.exit(report.rows.some((row) => row.wrong > 0) ? 1 : 0);
 
-function write(path: string): void {
+async function runSpeed(): Promise<number> {
+  const report = await speed({ ...shape, rounds, note });
+  tell(report, [samplesTable(report.samples), standingsTable(report.standings)]);
+  return report.samples.some((row) => row.wrong > 0) ? 1 : 0;
+}
+
+async function runCpu(): Promise<number> {
+  const report = await cpu({ ...shape, rounds, note });
+  tell(report, [cpuTable(report)]);
+  return 0;
+}
+
+/** Writes the report to its file, and to standard output as JSON or as tables. */
+function tell(
+  report: { readonly machine: Readonly<Record<string, string | number>> },
+  tables: readonly string[],
+): void {
+  const path = isBaseline ? baselinePath : join(import.meta.dirname, "out", `${suite}.json`);
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, `${JSON.stringify(report, null, 2)}\n`);
+  writeFileSync(path, `${JSON.stringify(report, null, isBaseline ? 1 : 2)}\n`);
   console.error(`written to ${path}`);
+  if (flags.json) return console.log(JSON.stringify(report));
+  const machine = Object.entries(report.machine).map(([name, value]) => `${name} ${value}`);
+  console.log([machine.join(", "), ...tables].join("\n\n"));
 }

@@ -19,33 +19,62 @@ export interface BenchServer {
 export const REDIS = "redis-server";
 const MEMCACHED = "memcached";
 
+const MIB = 1_048_576;
 const START_MS_MAX = 20_000;
 const root = resolve(import.meta.dirname, "..");
 
 /** `infinicache up` with the given flags; the server's port is that of its clients. */
 export async function startInfiniCache(flags: readonly string[]): Promise<BenchServer> {
-  const command = [
-    resolve(root, "src", "entry", "cli.ts"),
-    "up",
-    "--port",
-    "0",
-    "--json",
-    ...flags,
-  ];
-  const args = ["--disable-warning=ExperimentalWarning", ...command];
+  const { ready, child } = await startCommand(["up", "--port", "0", ...flags]);
+  return serverOf(ready["client"] ?? "", child);
+}
+
+/** A process of ours by its role. */
+export interface RoleServer extends BenchServer {
+  readonly pid: number;
+}
+
+/** Only the local Lambda service. */
+export async function startLambda(): Promise<RoleServer & { readonly url: string }> {
+  const { ready, child } = await startCommand(["lambda-service", "--port", "0"]);
+  const url = ready["lambda"] ?? "";
+  return { ...serverOf(url, child), url };
+}
+
+/** A proxy with a pool of its own at the Lambda service `url`. */
+export async function startProxy(url: string, flags: readonly string[]): Promise<RoleServer> {
+  const { ready, child } = await startCommand(["proxy", "--port", "0", "--lambda", url, ...flags]);
+  return serverOf(ready["client"] ?? "", child);
+}
+
+function serverOf(address: string, child: ChildProcess): RoleServer {
+  const port = Number(address.split(":").at(-1));
+  return { host: "127.0.0.1", port, pid: child.pid ?? 0, stop: () => stop(child) };
+}
+
+async function startCommand(
+  command: readonly string[],
+): Promise<{ ready: Readonly<Record<string, string>>; child: ChildProcess }> {
+  const cli = resolve(root, "src", "entry", "cli.ts");
+  const profiled = profileFlags(command[0] ?? "");
+  const args = ["--disable-warning=ExperimentalWarning", ...profiled, cli, ...command, "--json"];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const tooLate = setTimeout(() => child.kill("SIGKILL"), START_MS_MAX);
   const [line] = (await Promise.race([
     once(createInterface({ input: child.stdout }), "line"),
-    once(child, "exit").then(() => Promise.reject(new Error("infinicache up was never ready"))),
+    once(child, "exit").then(() =>
+      Promise.reject(new Error(`infinicache ${command[0]} was never ready`)),
+    ),
   ])) as [string];
   clearTimeout(tooLate);
-  const ready: { readonly client: string } = JSON.parse(line);
-  return {
-    host: "127.0.0.1",
-    port: Number(ready.client.split(":").at(-1)),
-    stop: () => stop(child),
-  };
+  return { ready: JSON.parse(line), child };
+}
+
+/** With BENCH_CPU_PROF=DIR each process of ours writes its profile there, named after its command. */
+function profileFlags(command: string): readonly string[] {
+  const folder = process.env["BENCH_CPU_PROF"];
+  if (folder === undefined) return [];
+  return ["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${command}.cpuprofile`];
 }
 
 /** redis-server without persistence; null when it is not installed. */
@@ -63,7 +92,8 @@ export async function startRedis(): Promise<BenchServer | null> {
 export async function startMemcached(bytesMax: number): Promise<BenchServer | null> {
   if (spawnSync(MEMCACHED, ["-V"]).status !== 0) return null;
   const port = await freePort();
-  const itemBytes = Math.min(1_073_741_824, Math.max(1_048_576, bytesMax + 65_536));
+  // It takes whole slabs only, and some of each for itself.
+  const itemBytes = Math.min(1_024 * MIB, Math.ceil((bytesMax + 65_536) / MIB) * MIB);
   const args = [
     "-p",
     String(port),

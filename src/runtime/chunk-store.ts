@@ -2,17 +2,16 @@
 // a find only marks its chunk, and whoever lists the store gives the marked ones their second chance.
 // It never evicts (the proxy evicts whole objects), never looks into bytes, and knows no message.
 //
-// Memory is given back at once, by detaching the buffer: left to the garbage collector, a store of 800 MB
+// Memory is let go at once, by detaching the buffer: left to the garbage collector, a store of 800 MB
 // under churn grew to 1.6 GB, and the provider kills an instance for less. So a buffer that somebody else
-// is reading is *lent*, stays counted, and is freed when the last reader gives it back.
+// is reading is *lent*, stays counted, and is freed when the last reader gives it back. What is freed is kept
+// for the next chunk of its size (see spare-buffers.ts) as long as the budget has room for both.
 
 import { assert } from "../core/assert.ts";
 import { chunkCost } from "../core/chunk-cost.ts";
 import { chunkFingerprint, type Fingerprint, StoreDigest } from "../core/store-digest.ts";
 import type { WireChunkId } from "../wire/messages.ts";
-
-/** A buffer that can be given back. */
-export type ChunkBytes = Uint8Array<ArrayBuffer>;
+import { type ChunkBytes, SpareBuffers } from "./spare-buffers.ts";
 
 /** One stored chunk. Its bytes never change; they vanish when it was dropped and nobody reads them. */
 export interface StoredChunk extends WireChunkId {
@@ -35,6 +34,7 @@ export class ChunkStore {
   readonly budgetBytes: number;
   readonly #chunks = new Map<string, Held>();
   readonly #digest = new StoreDigest();
+  readonly #spare = new SpareBuffers();
   #usedBytes = 0;
 
   constructor(budgetBytes: number) {
@@ -44,6 +44,11 @@ export class ChunkStore {
   /** What is taken of the budget: stored, reserved, and dropped but still being read. */
   get usedBytes(): number {
     return this.#usedBytes;
+  }
+
+  /** What is kept for chunks to come; with `usedBytes` never above the budget. */
+  get spareBytes(): number {
+    return this.#spare.bytes;
   }
 
   /** How many chunks are held. */
@@ -56,12 +61,15 @@ export class ChunkStore {
     return this.#digest.value();
   }
 
-  /** A fresh buffer for a chunk of `bytes`, paid from the budget; null when there is no room. */
+  /** A buffer for a chunk of `bytes`, its contents undefined, paid from the budget; null when there is no room. */
   reserve(bytes: number): ChunkBytes | null {
-    if (this.#usedBytes + chunkCost(bytes) > this.budgetBytes) return null;
+    const cost = chunkCost(bytes);
+    if (this.#usedBytes + cost > this.budgetBytes) return null;
     try {
-      const place = new Uint8Array(bytes);
-      this.#usedBytes += chunkCost(bytes);
+      const kept = this.#spare.take(bytes);
+      this.#spare.shrink(this.budgetBytes - this.#usedBytes - cost);
+      const place = kept ?? SpareBuffers.fresh(bytes);
+      this.#usedBytes += cost;
       return place;
     } catch {
       return null; // The host refused the memory although the budget had room: full all the same.
@@ -71,7 +79,7 @@ export class ChunkStore {
   /** Gives back what `reserve` gave and `add` did not take. `isLent`: a transport may still write into it. */
   release(place: ChunkBytes, isLent: boolean): void {
     this.#usedBytes -= chunkCost(place.length);
-    if (!isLent) free(place);
+    if (!isLent) this.#spare.offer(place, this.budgetBytes - this.#usedBytes);
   }
 
   /** Takes over a buffer from `reserve`, filled and verified. A chunk of the same identity is replaced. */
@@ -149,12 +157,8 @@ export class ChunkStore {
 
   #free(chunk: Held): void {
     this.#usedBytes -= chunkCost(chunk.bytes.length);
-    free(chunk.bytes);
+    this.#spare.offer(chunk.bytes, this.budgetBytes - this.#usedBytes);
   }
-}
-
-function free(bytes: ChunkBytes): void {
-  bytes.buffer.transfer(0);
 }
 
 function held(chunk: StoredChunk): Held {

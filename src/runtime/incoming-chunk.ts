@@ -5,7 +5,7 @@
 import { createHasher } from "../checksum/hasher.ts";
 import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { MessageOf } from "../wire/messages.ts";
-import type { ChunkBytes } from "./chunk-store.ts";
+import type { ChunkBytes } from "./spare-buffers.ts";
 import type { Transfer } from "./transfers.ts";
 
 /** What an incoming chunk needs of its surroundings. */

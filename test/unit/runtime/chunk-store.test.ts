@@ -83,6 +83,46 @@ test("store: a dropped chunk's memory is given back at once, or when the last re
   assert.throws(() => store.giveBack(chunk), /more often than lent/);
 });
 
+test("store: a freed chunk's buffer serves the next chunk of nearly its size, and old views of it are empty", () => {
+  const store = new ChunkStore(1e7);
+  put(store, 1, 1_000_000);
+  const before = store.find(id(1));
+  assert.ok(before);
+  store.drop(id(1));
+  assert.equal(before.bytes.length, 0);
+  assert.equal(store.usedBytes, 0);
+  assert.equal(store.spareBytes, 1_003_520, "whole pages");
+  assert.equal(
+    store.reserve(900_000)?.buffer.byteLength,
+    901_120,
+    "too large a buffer would waste memory",
+  );
+  const again = store.reserve(1_000_100);
+  assert.ok(again);
+  assert.deepEqual([again.length, again[0], again.buffer.byteLength], [1_000_100, 1, 1_003_520]);
+  assert.equal(store.spareBytes, 0);
+});
+
+test("store: what it keeps for later never takes it above its budget, nor a chunk's room", () => {
+  const length = fc.integer({ min: 60_000, max: 400_000 });
+  const step = fc.record({ version: fc.integer({ min: 1, max: 5 }), length });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const store = new ChunkStore(1e6);
+      const sizes = new Map<number, number>();
+      for (const { version, length: bytes } of steps) {
+        if (sizes.delete(version)) store.drop(id(version));
+        const used = [...sizes.values()].reduce((acc, each) => acc + chunkCost(each), 0);
+        assert.equal(put(store, version, bytes), used + chunkCost(bytes) <= 1e6);
+        if (store.find(id(version)) !== null) sizes.set(version, bytes);
+        assert(store.usedBytes + store.spareBytes <= 1e6);
+        for (const chunk of store.chunks())
+          assert.deepEqual([chunk.bytes[0], chunk.bytes.at(-1)], [chunk.version, chunk.version]);
+      }
+    }),
+  );
+});
+
 test("store: what a transport may still write into is not freed under its hands", () => {
   const store = new ChunkStore(1e6);
   const lent = store.reserve(1_000);
