@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { RawSocket } from "../../../src/host/raw-socket.ts";
@@ -13,18 +13,7 @@ test("raw socket: lines and bodies are whole and in order, however they are cut 
   const answer = Buffer.concat([Buffer.from("first\r\n"), body, Buffer.from("\r\nlast\r\n")]);
   for (const pieceBytes of [7, 70_000, 1_000_000]) {
     const server = createServer((socket) => {
-      socket.once("data", async () => {
-        // The smallest pieces only where they matter: around the edges of line and body.
-        const edges = [20, answer.length - 20];
-        let at = 0;
-        for (const until of [edges[0]!, edges[1]!, answer.length]) {
-          const step = until === edges[1] ? Math.max(pieceBytes, 5_000) : pieceBytes;
-          for (; at < until; at += Math.min(step, until - at)) {
-            socket.write(answer.subarray(at, Math.min(until, at + step)));
-            await turn();
-          }
-        }
-      });
+      socket.once("data", () => void sendCut(socket, answer, pieceBytes));
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -44,3 +33,16 @@ test("raw socket: lines and bodies are whole and in order, however they are cut 
     await assert.rejects(closed, /closed/);
   }
 });
+
+/** The smallest pieces only where they matter: around the edges of line and body. */
+async function sendCut(socket: Socket, answer: Buffer, pieceBytes: number): Promise<void> {
+  const [first, last] = [20, answer.length - 20];
+  let at = 0;
+  for (const until of [first, last, answer.length]) {
+    const step = until === last ? Math.max(pieceBytes, 5_000) : pieceBytes;
+    for (; at < until; at += Math.min(step, until - at)) {
+      socket.write(answer.subarray(at, Math.min(until, at + step)));
+      await turn();
+    }
+  }
+}
