@@ -54,7 +54,7 @@ export async function cpu(options: CpuOptions): Promise<CpuReport> {
       rows.push(...(await measureSize(contest, bytes, rounds)));
     }
     const at = new Date().toISOString();
-    const parameters = { rounds, nodes, memoryMb, backups: "off" };
+    const parameters = { rounds, nodes, memoryMb, backups: "off", repairs: "off" };
     return { suite: "cpu", at, machine: describeMachine(), parameters, rows };
   } finally {
     await contest.close();

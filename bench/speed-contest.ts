@@ -113,10 +113,10 @@ async function openOthers(
   return absent;
 }
 
-/** No backups: a copy of all that was written, every five minutes, would fall on some rounds and not on others. */
+/** No backups and no repairs: they would fall on some rounds and not on others, and what was lost is to stay so. */
 function flagsOf({ nodes, memoryMb }: PoolShape): readonly string[] {
   const size = ["--nodes", String(nodes), "--memory", String(memoryMb)];
-  return ["--pool", POOLS.proxy, "--backup-interval", "0", ...size];
+  return ["--pool", POOLS.proxy, "--backup-interval", "0", "--repair-rate", "0", ...size];
 }
 
 function embeddedOptions({ nodes, memoryMb }: PoolShape): Parameters<typeof openPool>[0] {
@@ -131,6 +131,8 @@ function embeddedOptions({ nodes, memoryMb }: PoolShape): Parameters<typeof open
     warmUpIntervalMs: 60_000,
     backupIntervalMs: 0,
     backupSelection: "all",
+    repairBytesPerSecond: 0,
+    repairDollarsPerHour: 0,
     pricing: "x86",
   };
 }

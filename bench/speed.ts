@@ -69,7 +69,7 @@ export async function speed(options: SpeedOptions): Promise<SpeedReport> {
     suite: "speed",
     at: new Date().toISOString(),
     machine: describeMachine(),
-    parameters: { rounds, nodes, memoryMb, backups: "off", inFlight: IN_FLIGHT },
+    parameters: { rounds, nodes, memoryMb, backups: "off", repairs: "off", inFlight: IN_FLIGHT },
     absent: contest.absent,
     standings: standings(samples),
     samples,
