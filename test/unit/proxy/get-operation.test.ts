@@ -21,6 +21,28 @@ test("get: a chunk that its function no longer has is told as an erasure, and pa
   assert.equal(all(again, "chunk").length, 2, "the missing one is not asked for again");
 });
 
+test("get: what is known of a small object comes right before its chunks while its functions are awake, else at once", () => {
+  const { world, client, body } = stored();
+  const untilDecoded = (exchange: ReturnType<typeof client.get>): void =>
+    world.clock.until(() => isDecoded(exchange, "k"));
+  const throttle = {
+    kind: "notStarted",
+    reason: "429",
+    isThrottle: true,
+    retryAfterMs: null,
+  } as const;
+  for (let node = 0; node < 8; node++) world.refusals.set(node, [throttle]);
+  const asleep = client.get("k");
+  world.clock.until(() => asleep.messages.length > 0);
+  const kindsOf = ({ messages }: typeof asleep) => messages.map(({ kind }) => kind);
+  assert.deepEqual(kindsOf(asleep), ["found"], "no function answers yet");
+  untilDecoded(asleep);
+  const awake = client.get("k");
+  untilDecoded(awake);
+  assert.deepEqual(kindsOf(awake).slice(0, 2), ["found", "chunk"]);
+  assert.deepEqual(decoded(awake, "k"), body);
+});
+
 test("get: with fewer than d chunks proven to exist it is a lost miss, and the key is forgotten", () => {
   const { world, client } = stored();
   for (const index of [0, 1]) for (const node of nodesWithChunk(world, index)) dropAll(world, node);
