@@ -107,6 +107,7 @@ class Search {
   makePlainer(): void {
     const changes: readonly Partial<Scenario>[] = [
       { proxies: 1 },
+      { hasDoors: false },
       { lostAnswer: 0 },
       { lostRequest: 0 },
       { flipProbability: 0 },

@@ -246,6 +246,7 @@ export class Provider {
         clock: machine.clock,
         crypto: new SimCrypto(this.#seeds.fork(name)),
         dialer: this.#network.dialerOf(machine),
+        clientDialer: this.#network.dialerOf(machine),
       },
     );
     const instance: Instance = { node, machine, core, usedAt: this.#clock.now(), running: null };

@@ -75,6 +75,8 @@ export interface Scenario {
   readonly backupSelection: "all" | "hit";
   /** 0: no repairs, not even those that readers offer. */
   readonly repairBytesPerSecond: number;
+  /** Clients listen, so that large chunks go straight between them and functions. */
+  readonly hasDoors: boolean;
   readonly stragglerMs: number;
   readonly routing: Routing;
   readonly delayMsMax: number;
@@ -152,6 +154,7 @@ export function scenarioOf(seed: number): Scenario {
     backupIntervalMs: random.pick([0, 2_000, 5_000, 20_000]),
     backupSelection: random.pick(["all", "all", "hit"] as const),
     repairBytesPerSecond: random.pick([0, 200_000, 64_000_000, 64_000_000]),
+    hasDoors: random.chance(0.4),
     stragglerMs: random.pick([200, 1_000]),
     routing: isCalm || random.chance(0.25) ? "most-recent" : routing,
     delayMsMax: random.pick([0.5, 2, 20]),

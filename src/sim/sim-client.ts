@@ -4,6 +4,7 @@
 
 import { BufferPool } from "../client/buffer-pool.ts";
 import { BufferSink } from "../client/buffer-sink.ts";
+import { DirectHub } from "../client/direct-hub.ts";
 import { Gate } from "../client/gate.ts";
 import { GetOperation, type GetOutcome } from "../client/get-operation.ts";
 import type { Operation, OperationHost, Outcome } from "../client/operation.ts";
@@ -47,6 +48,8 @@ export interface ClientHome {
   readonly addresses: readonly string[];
   /** What its keys begin with. */
   readonly keys: string;
+  /** It listens for functions. */
+  readonly hasDoor: boolean;
 }
 
 /** How an operation ended, for callers that go on then. */
@@ -61,6 +64,7 @@ export class SimClient {
   readonly #world: ClientWorld;
   readonly #notes: ClientNotes;
   readonly #proxies: Proxies;
+  readonly #hub: DirectHub | null;
   readonly #context: RunContext;
   readonly #repairs: RepairQueue;
   readonly #scratch: BufferPool;
@@ -86,7 +90,9 @@ export class SimClient {
       token: "",
       agent: "sim",
       unreachableMs: 10_000,
+      listens: () => this.#hub?.listen ?? null,
     });
+    this.#hub = home.hasDoor ? this.#openDoor(random) : null;
     const gate = new Gate(OPERATIONS_MAX, OPERATIONS_MAX);
     this.#context = { clock: machine.clock, sessions: this.#proxies, gate };
     this.#repairs = new RepairQueue(this.#context);
@@ -109,6 +115,24 @@ export class SimClient {
     return Object.entries(held)
       .filter(([, count]) => count !== 0)
       .map(([name, count]) => `${this.machine.name} still holds ${count} ${name}`);
+  }
+
+  #openDoor(random: SeededRandom): DirectHub {
+    const { machine } = this;
+    const { network } = this.#world;
+    const address = `${machine.name.replace(" ", "-")}:7000`;
+    return new DirectHub({
+      clock: machine.clock,
+      crypto: new SimCrypto(random.fork("door")),
+      onOpened: () => this.#proxies.sayListen(),
+      door: {
+        open: (accept, opened) => {
+          network.listen(address, machine, accept);
+          machine.clock.setTimer(0, () => opened(address, ""));
+        },
+        close: (closed) => closed(),
+      },
+    });
   }
 
   /** Stores bytes of its own in stripes of at most `stripeBytes`. */
@@ -143,7 +167,7 @@ export class SimClient {
       { key },
       deadlineMs,
       true,
-      (host) => new PutOperation(host, request, source, this.#parity),
+      (host) => new PutOperation(host, request, source, this.#parity, this.#hub),
       (outcome) => {
         // A refusal speaks of the last beginning only: an earlier one may have taken effect.
         if (outcome.kind === "failed") return ended("failed");
@@ -181,7 +205,7 @@ export class SimClient {
       { key },
       deadlineMs,
       false,
-      (host) => new GetOperation(host, request, sink, this.#scratch, this.#repairs),
+      (host) => new GetOperation(host, request, sink, this.#scratch, this.#repairs, this.#hub),
       (outcome) => {
         if (outcome.kind === "failed") return ended("failed");
         if (outcome.result.kind === "miss") {

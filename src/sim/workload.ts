@@ -2,6 +2,7 @@
 // as a script says. A call is plain JSON, so that a failing run can be written down and made smaller.
 
 import type { CodeSpec } from "../core/code.ts";
+import { DIRECT_CHUNK_BYTES_MIN } from "../core/direct.ts";
 import type { Habit, Scenario } from "./scenario.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import type { Ended, SimClient } from "./sim-client.ts";
@@ -118,7 +119,9 @@ export function drawCall(scenario: Scenario, random: SeededRandom): Call {
     return choice < 0;
   };
   if (falls(shares.put)) {
-    const bytes = random.chance(0.5) ? (USUAL_BYTES[common.key % 3] ?? 0) : drawBytes(random);
+    const isLarge = scenario.hasDoors && random.chance(0.1);
+    const drawn = random.chance(0.5) ? (USUAL_BYTES[common.key % 3] ?? 0) : drawBytes(random);
+    const bytes = isLarge ? DIRECT_CHUNK_BYTES_MIN * (1 + random.below(8)) : drawn;
     return {
       kind: "put",
       ...common,

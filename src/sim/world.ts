@@ -148,7 +148,7 @@ class World implements FaultTargets {
     let stop = (): void => {};
     if (!site.startSecond(forMs, random.chance(0.3), () => stop())) return false;
     const keys = `other-${++this.#secondProxies}-`;
-    const client = this.#newClient({ addresses: [site.secondAddress], keys });
+    const client = this.#newClient({ addresses: [site.secondAddress], keys, hasDoor: false });
     stop = () => this.#end(client, false);
     return true;
   }
@@ -208,7 +208,8 @@ class World implements FaultTargets {
 
   #startClient(): void {
     const addresses = this.sites.map(({ address }) => address);
-    this.#clients.push(this.#newClient({ addresses, keys: KEYS }));
+    const { hasDoors } = this.#scenario;
+    this.#clients.push(this.#newClient({ addresses, keys: KEYS, hasDoor: hasDoors }));
   }
 
   #newClient(home: ClientHome): SimClient {
