@@ -1,6 +1,6 @@
 // Many clients at once, judged as registers that may lose: storms of GET, PUT and DELETE with kills, under both freeze
 // modes and every routing; 50 writers and 50 readers of one key; kill -9 of the proxy in the middle of it.
-// FAULTS_STORM_S lengthens each storm (default 20 s; ten minutes is 600).
+// FAULTS_STORM_S lengthens each storm (default 20 s); FAULTS_LONG_S is the length of the long one (default ten minutes).
 
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
@@ -12,6 +12,7 @@ import { startLoad } from "../e2e/support/load.ts";
 import { type PoolPlan, startPool, type TestPool, until } from "../support/pool.ts";
 
 const STORM_MS = 1_000 * Number(process.env["FAULTS_STORM_S"] ?? 20);
+const LONG_MS = 1_000 * Number(process.env["FAULTS_LONG_S"] ?? 600);
 const KILL_EVERY_MS = 1_000;
 const KEYS = 24;
 const ROUTINGS = ["most-recent", "least-recent", "random", "cold"] as const;
@@ -28,6 +29,12 @@ for (const freeze of FREEZES) {
     });
   }
 }
+
+test("23: the long storm with kills, routing random: a register, no error, no stuck key", async (context) => {
+  const pool = await startPool(context, { nodes: 12, code: "4+2", memoryMb: 256 });
+  await pool.admin.faults({ instancePolicy: "random" });
+  await storm(context, pool, async () => void (await pool.admin.kill({ count: 1 })), LONG_MS);
+});
 
 test("23: storm with functions stopped and let go: a register, no error, no stuck key", async (context) => {
   const pool = await startPool(context, { nodes: 12, code: "4+2", memoryMb: 256 });
@@ -141,11 +148,16 @@ test("11: more bytes than the functions hold: evicted or refused, and no functio
   assert.deepEqual({ crashes, instancesStarted }, { crashes: 0, instancesStarted: 6 });
 });
 
-async function storm(context: TestContext, pool: TestPool, act: () => Promise<void>) {
+async function storm(
+  context: TestContext,
+  pool: TestPool,
+  act: () => Promise<void>,
+  forMs = STORM_MS,
+): Promise<void> {
   const history = new History();
   const plan = { url: pool.url, clients: 8, keys: KEYS, bytesMin: 10_000, bytesMax: 4_000_000 };
   const load = startLoad(plan, history);
-  const endsAt = performance.now() + STORM_MS;
+  const endsAt = performance.now() + forMs;
   while (performance.now() < endsAt) {
     await sleep(KILL_EVERY_MS);
     await act();

@@ -21,6 +21,8 @@ export interface PoolPlan {
   readonly seed?: number;
   /** How long idle functions stay awake. */
   readonly linger?: string;
+  /** Time between backup rounds. */
+  readonly backupInterval?: string;
   /** The largest JavaScript heap of the proxy. */
   readonly heapMb?: number;
 }
@@ -69,6 +71,7 @@ export async function startPool(context: TestContext, plan: PoolPlan): Promise<T
     ...["proxy", "--lambda", service.ready.lambda, "--port", String(port)],
     ...["--nodes", String(plan.nodes), "--memory", String(plan.memoryMb ?? 192)],
     ...["--code", plan.code, "--state", stateDir, "--advertise", functionFaults.address],
+    ...(plan.backupInterval === undefined ? [] : ["--backup-interval", plan.backupInterval]),
     ...(plan.linger === undefined ? [] : ["--linger", plan.linger]),
   ];
   let proxy = await serve(args, launch);
