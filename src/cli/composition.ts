@@ -33,7 +33,9 @@ export interface LambdaOptions {
 export interface OriginOptions {
   /** dir:PATH. */
   readonly url: string;
-  readonly mode: "read-through" | "write-through";
+  readonly mode: "read-through" | "write-through" | "write-behind";
+  /** Of write-behind. */
+  readonly journal: { readonly folder: string; readonly bytesMax: number };
   readonly absentMs: number;
 }
 

@@ -180,6 +180,20 @@ function relationProblems(settings: Settings, workers: number): string[] {
         `${settings.nodes}; give --nodes ${chunkCount(widest)} or a smaller --code`,
     );
   }
+  return [...problems, ...originProblems(settings, workers)];
+}
+
+/** One process has the journal, and what waits there is known to nobody else. */
+function originProblems(settings: Settings, workers: number): string[] {
+  const { originMode, originJournal, origin, ring } = settings;
+  if (originMode !== "write-behind") return [];
+  const problems: string[] = [];
+  if (origin === "none") problems.push("originMode: write-behind needs an --origin");
+  if (originJournal === "none") problems.push("originMode: write-behind needs an --origin-journal");
+  if (workers > 1 || ring !== "none")
+    problems.push(
+      "originMode: write-behind is for one proxy: other doors would not know its journal",
+    );
   return problems;
 }
 

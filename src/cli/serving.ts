@@ -53,7 +53,11 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
 
 function originOf(settings: Settings): Pick<PoolOptions, "origin"> {
   const { origin: url, originMode: mode, originAbsentMs: absentMs } = settings;
-  return url === "none" ? {} : { origin: { url, mode, absentMs } };
+  const journal = {
+    folder: settings.originJournal,
+    bytesMax: settings.originJournalMb * MEGABYTE,
+  };
+  return url === "none" ? {} : { origin: { url, mode, absentMs, journal } };
 }
 
 /** Nothing: the proxy computes what is best at its prices. */

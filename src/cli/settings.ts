@@ -232,14 +232,30 @@ export const SETTINGS = {
     summary:
       "what stands behind the Redis and HTTP doors: a folder (dir:/path); none: a miss is a miss",
   }),
-  originMode: row<"read-through" | "write-through">({
+  originMode: row<"read-through" | "write-through" | "write-behind">({
     flag: "origin-mode",
     argument: "MODE",
     kind: "text",
-    schema: z.enum(["read-through", "write-through"]),
+    schema: z.enum(["read-through", "write-through", "write-behind"]),
     byDefault: "read-through",
     summary:
-      "whether the doors only load from the origin (read-through) or write to it before they acknowledge (write-through)",
+      "whether the doors only load from the origin (read-through) write to it before they acknowledge (write-through), or after, from a journal (write-behind)",
+  }),
+  originJournal: row<string>({
+    flag: "origin-journal",
+    argument: "DIR",
+    kind: "text",
+    schema: z.string().min(1),
+    byDefault: "none",
+    summary: "folder of the journal of write-behind, on a disk that outlives the process",
+  }),
+  originJournalMb: row<number>({
+    flag: "origin-journal-size",
+    argument: "MB",
+    kind: "integer",
+    schema: z.int().min(32).max(1_048_576),
+    byDefault: 1_024,
+    summary: "MB the journal may have; changes beyond are refused",
   }),
   originAbsentMs: row<number>({
     flag: "origin-absent",
@@ -325,7 +341,7 @@ export const POOL_SETTINGS: readonly SettingName[] = [
   ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
   ...(["backupIntervalMs", "backupSelection"] as const),
   ...(["repairMbPerSecond", "repairDollarsPerHour"] as const),
-  ...(["origin", "originMode", "originAbsentMs"] as const),
+  ...(["origin", "originMode", "originJournal", "originJournalMb", "originAbsentMs"] as const),
 ];
 
 /** What the local Lambda service is made by, beside host and port. */

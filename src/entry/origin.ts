@@ -2,4 +2,6 @@
 // (docs/origin.md). Importing it starts nothing, and loads no SDK.
 
 export { directoryOrigin } from "../host/directory-origin.ts";
+export { openJournal } from "../host/journal-files.ts";
+export type { Journal } from "../origin/journal.ts";
 export type { OriginObject, OriginPut, OriginReader, OriginStore } from "../origin/store.ts";

@@ -3,10 +3,13 @@
 import type { LeasingCache } from "../client/api.ts";
 import { CacheError } from "../core/errors.ts";
 import { SystemClock } from "../host/system-clock.ts";
+import { SystemRandom } from "../host/system-random.ts";
 import { SystemWallClock } from "../host/system-wall-clock.ts";
+import { Journal } from "../origin/journal.ts";
 import { loaderOrigin } from "../origin/loader.ts";
 import type { Loader, OriginStore } from "../origin/store.ts";
 import { OriginTier } from "../origin/tier.ts";
+import { WriteBehind } from "../origin/write-behind.ts";
 
 interface Common {
   /** How long a key that the origin does not have is not asked for again, in milliseconds. Default 0. */
@@ -23,6 +26,13 @@ export type OriginChoice =
       readonly store: OriginStore;
       /** Whether changes go to the store before they are acknowledged. Default `read-through`: they do not. */
       readonly mode?: "read-through" | "write-through";
+    })
+  | (Common & {
+      readonly store: OriginStore;
+      /** Changes are acknowledged when the journal has them durably, and go to the store later. */
+      readonly mode: "write-behind";
+      /** Of `openJournal`; closed with the cache. */
+      readonly journal: Journal;
     });
 
 /** The cache with the origin behind it; throws `ICACHE_INVALID` for a choice that is none. */
@@ -48,7 +58,22 @@ export function tierOf(cache: LeasingCache, choice: OriginChoice): OriginTier {
       return new OriginTier({ ...common, origin: { kind: "reader", reader: store }, mode });
     case "write-through":
       return new OriginTier({ ...common, origin: { kind: "store", store }, mode });
+    case "write-behind": {
+      const journal: unknown = "journal" in choice ? choice.journal : undefined;
+      if (!(journal instanceof Journal))
+        throw new CacheError("ICACHE_INVALID", "write-behind needs origin.journal");
+      const behind = new WriteBehind({ journal, store, clock, random: new SystemRandom() });
+      return new OriginTier({
+        ...common,
+        origin: { kind: "store", store: behind },
+        mode,
+        journal: () => behind.status(wallClock.now()),
+      });
+    }
     default:
-      throw new CacheError("ICACHE_INVALID", "origin.mode must be read-through or write-through");
+      throw new CacheError(
+        "ICACHE_INVALID",
+        "origin.mode must be read-through, write-through or write-behind",
+      );
   }
 }

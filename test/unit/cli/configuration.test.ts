@@ -131,3 +131,12 @@ test("configuration: every default passes its own schema", () => {
     assert.doesNotThrow(() => read(folder));
   });
 });
+
+test("configuration: write-behind needs an origin and a journal, and is for one proxy", () => {
+  withFolder(undefined, (folder) => {
+    const flags = { originMode: "write-behind", workers: "2", nodes: "48" };
+    assert.equal(problemsOf(() => read(folder, { flags })).length, 3);
+    const whole = { originMode: "write-behind", origin: "dir:./a", originJournal: "./b" };
+    assert.equal(read(folder, { flags: whole }).originMode, "write-behind");
+  });
+});
