@@ -1,7 +1,7 @@
 // The client's door for functions: verifies who comes in, keeps one line for each instance, and gives out and redeems
 // tickets. Whoever cannot prove that the proxy sent it is closed without an answer. It does not know what an operation is.
 
-import { DIRECT_KEY_BYTES, directProof, pairKey } from "../core/direct.ts";
+import { DIRECT_CHUNK_BYTES_MIN, DIRECT_KEY_BYTES, directProof, pairKey } from "../core/direct.ts";
 import { toHex } from "../core/invocation.ts";
 import type { Clock, Crypto, Timer } from "../core/ports.ts";
 import type { Connection, Door } from "../wire/connection.ts";
@@ -23,6 +23,8 @@ export interface DirectHubOptions {
   readonly door: Door;
   readonly clock: Clock;
   readonly crypto: Crypto;
+  /** As the proxies have it: shorter chunks are not asked for; absent: 128 KiB. */
+  readonly chunkBytesMin?: number;
   /** The address is known: tell the proxies. */
   readonly onOpened: () => void;
   /** There is none, and will be none. */
@@ -36,6 +38,10 @@ export interface DirectCounts {
   /** Why it is not. */
   readonly fault: string;
   readonly lines: number;
+  /** Transfers that have not ended. */
+  readonly channels: number;
+  /** Tickets that were given out and neither redeemed nor taken back. */
+  readonly tickets: number;
   /** Connections that were turned away. */
   readonly refused: number;
   /** Tickets that were redeemed in vain. */
@@ -45,6 +51,7 @@ export interface DirectCounts {
 /** See the header. */
 export class DirectHub {
   readonly clock: Clock;
+  readonly chunkBytesMin: number;
   readonly #options: DirectHubOptions;
   readonly #secret: Uint8Array;
   readonly #tickets: Tickets;
@@ -57,6 +64,7 @@ export class DirectHub {
   constructor(options: DirectHubOptions) {
     this.#options = options;
     this.clock = options.clock;
+    this.chunkBytesMin = options.chunkBytesMin ?? DIRECT_CHUNK_BYTES_MIN;
     this.#secret = options.crypto.randomBytes(DIRECT_KEY_BYTES);
     // A client hears of its tickets before it tells the proxy anything that makes a function redeem one.
     this.#tickets = new Tickets(options.clock, 0);
@@ -83,10 +91,14 @@ export class DirectHub {
   }
 
   get counts(): DirectCounts {
+    let channels = 0;
+    for (const line of this.#lines.values()) channels += line.channelCount;
     return {
       address: this.#address,
       fault: this.#fault,
       lines: this.#lines.size,
+      channels,
+      tickets: this.#tickets.count,
       refused: this.#refused,
       refusedTickets: this.#tickets.refused,
     };

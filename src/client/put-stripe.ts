@@ -4,7 +4,6 @@
 
 import { type ChunkIdentity, chunkDigest } from "../checksum/chunk-digest.ts";
 import type { CodeSpec } from "../core/code.ts";
-import { DIRECT_CHUNK_BYTES_MIN } from "../core/direct.ts";
 import { chunkLength, chunkStride } from "../core/layout.ts";
 import { createCode } from "../erasure/code.ts";
 import type { MessageOf } from "../wire/messages.ts";
@@ -86,8 +85,8 @@ export class PutStripe {
       this.#data.push(bytes.subarray(start, start + chunkLength(bytes.length, code.dataChunks, i)));
     }
     exchange.send({ kind: "putStripe", stripe: index, bytes: bytes.length });
-    // Below the largest chunk's bound the answer is known.
-    if (hub === null || hub.listen === null || this.#stride < DIRECT_CHUNK_BYTES_MIN) return;
+    // For chunks that are too short the answer is known.
+    if (hub === null || hub.listen === null || this.#stride < hub.chunkBytesMin) return;
     this.#isAsking = true;
     exchange.send({ kind: "askDirect", stripe: index });
   }

@@ -1,6 +1,5 @@
 // Binds a direct fetch to one chunk of one stripe, where client and function have a connection.
 
-import { DIRECT_CHUNK_BYTES_MIN } from "../core/direct.ts";
 import type { InstanceId } from "../core/ids.ts";
 import { DirectFetch, type DirectFetchOwner } from "./direct-fetch.ts";
 import type { NodeLink } from "./node-link.ts";
@@ -40,7 +39,7 @@ export class DirectReader implements DirectFetchOwner {
     if (channel.direct === null) return null;
     const bytes = chunkBytesOf(object, stripe.stripe, index);
     const place = placeOf(object, stripe.stripe, index);
-    if (bytes < DIRECT_CHUNK_BYTES_MIN || place === undefined) return null;
+    if (bytes < context.directChunkBytesMin || place === undefined) return null;
     const link = context.pool.link(place.node);
     const instance = channel.direct.upTo(link);
     if (instance === null || instance !== place.instance) return null;

@@ -2,6 +2,7 @@
 // durable commits go out through ports. It moves chunks and never encodes, decodes or looks into them.
 
 import { assert } from "../core/assert.ts";
+import { DIRECT_CHUNK_BYTES_MIN } from "../core/direct.ts";
 import {
   generation,
   invocationId,
@@ -350,10 +351,8 @@ export class ProxyCore {
       latency: this.#latency,
     });
     return {
-      clock,
-      wallClock,
-      random,
-      stragglerMs,
+      ...{ clock, wallClock, random, stragglerMs },
+      directChunkBytesMin: this.#options.directChunkBytesMin ?? DIRECT_CHUNK_BYTES_MIN,
       table: this.#table,
       pool: this.#pool,
       parts: this.#parts,

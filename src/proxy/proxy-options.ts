@@ -35,6 +35,8 @@ export interface ProxyCoreOptions {
   readonly stragglerMs: number;
   /** What repairs may spend; absent: the default limits. */
   readonly repair?: RepairLimits;
+  /** Shorter chunks always go through the proxy; absent: 128 KiB. */
+  readonly directChunkBytesMin?: number;
   /** Absent: this proxy owns every key. */
   readonly ring?: RingDuty;
   /** Another proxy has taken over the pool, and this one has stood aside. Called once at most. */

@@ -2,7 +2,6 @@
 // when enough are confirmed.
 
 import { type CodeSpec, chunkCount, quorum } from "../core/code.ts";
-import { DIRECT_CHUNK_BYTES_MIN } from "../core/direct.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { InstanceId, NodeIndex, Version } from "../core/ids.ts";
 import { chunkLength } from "../core/layout.ts";
@@ -152,7 +151,8 @@ export class StripePut implements UploadOwner {
     const ways: ReturnType<typeof wayInWords>[] = [];
     for (const chunk of this.#chunks) {
       const isFresh = chunk.attempt === 0 && chunk.upload === null && chunk.way === null;
-      if (direct === null || !isFresh || chunk.bytes < DIRECT_CHUNK_BYTES_MIN) continue;
+      const isLong = chunk.bytes >= this.#context.directChunkBytesMin;
+      if (direct === null || !isFresh || !isLong) continue;
       const instance = direct.upTo(this.#context.pool.link(chunk.node));
       if (instance === null) continue;
       chunk.way = { peer: direct.peer, instance, ticket: direct.drawTicket() };

@@ -108,7 +108,7 @@ export class DirectLines {
     if (this.#clients.size < LINES_MAX) return true;
     let oldest: readonly [number, Client] | null = null;
     for (const entry of this.#clients) {
-      const isFree = entry[1].line?.isIdle === true;
+      const isFree = entry[1].line?.channelCount === 0;
       if (isFree && (oldest === null || entry[1].usedAt < oldest[1].usedAt)) oldest = entry;
     }
     if (oldest === null) return false;

@@ -111,6 +111,8 @@ export class SimClient {
       "bytes of scratch": this.#scratch.usedBytes,
       "bytes of parity": this.#parity.usedBytes,
       repairs: this.#repairs.isIdle ? 0 : 1,
+      "direct transfers": this.#hub?.counts.channels ?? 0,
+      tickets: this.#hub?.counts.tickets ?? 0,
     };
     return Object.entries(held)
       .filter(([, count]) => count !== 0)
@@ -124,6 +126,7 @@ export class SimClient {
     return new DirectHub({
       clock: machine.clock,
       crypto: new SimCrypto(random.fork("door")),
+      chunkBytesMin: 1,
       onOpened: () => this.#proxies.sayListen(),
       door: {
         open: (accept, opened) => {

@@ -303,6 +303,7 @@ export class Site {
       backupSelection,
       repair: { bytesPerSecond: repairBytesPerSecond, dollarsPerHour: 1 },
       stragglerMs,
+      directChunkBytesMin: 1,
       ...(ring === null ? {} : { ring }),
       onSuperseded: (reason) => this.#onSuperseded(machine, reason),
       ports: {

@@ -50,9 +50,9 @@ export class DirectLine {
     this.#nextChannel = options.firstChannel;
   }
 
-  /** True while nothing is under way. */
-  get isIdle(): boolean {
-    return this.#channels.size === 0;
+  /** Transfers under way. */
+  get channelCount(): number {
+    return this.#channels.size;
   }
 
   get clock(): Clock {

@@ -39,6 +39,11 @@ export class Tickets {
     this.#earlyMax = earlyMax;
   }
 
+  /** Given out, and neither redeemed nor taken back. */
+  get count(): number {
+    return this.#held.size;
+  }
+
   /** Gives a ticket to the other side of `line`; it may have redeemed it already. False: there are too many. */
   offer(ticket: Uint8Array, line: DirectLine, holder: TicketHolder): boolean {
     const name = toHex(ticket);
