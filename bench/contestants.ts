@@ -44,6 +44,9 @@ export async function openContest(flags: readonly string[], bytesMax: number): P
     closers.push(() => cache.close());
     add("infinicache", freshTarget(cache));
     add("infinicache, getInto", cacheTarget(cache, null));
+    const direct = connect({ url: `${own.host}:${own.port}`, direct: { host: own.host } });
+    closers.push(() => direct.close());
+    add("infinicache direct, getInto", cacheTarget(direct, null));
     const redis = await startRedis();
     if (redis === null) absent.push("redis-server (apt-get install redis-server)");
     else {

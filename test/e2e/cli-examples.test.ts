@@ -47,7 +47,16 @@ test("examples: an application has the proxy in its own process, and ends when i
   assert.equal(await terminate(service), 0);
 });
 
+test("examples: inside a function the library works by outbound connections alone", async () => {
+  const up = await fixture.start(["up", "--port", "0", "--nodes", "12", "--memory", "128"]);
+  const out = run("in-a-function.ts", [up.ready.client, up.ready.lambda]);
+  const line =
+    'In the function: {"kind":"hit","bytes":5000000,"last":7}\nHere: 5000000 bytes, the last one is 7\n';
+  assert.equal(out, line + line);
+  assert.equal(await terminate(up), 0);
+});
+
 test("examples: there is none that no test runs", () => {
-  const tested = ["aws-sdk.ts", "embedded.ts", "toy-client.ts"];
+  const tested = ["aws-sdk.ts", "embedded.ts", "in-a-function.ts", "toy-client.ts"];
   assert.deepEqual(globSync("*.ts", { cwd: folder }).sort(), tested);
 });
