@@ -1,5 +1,5 @@
-// Who takes part in the suite `speed`: this cache through a proxy in a process of its own and embedded in this one,
-// each with a pool of its own at one local Lambda service in a third process; and, of what is installed, redis-server
+// Who takes part in the suite `speed`: this cache through a proxy in a process of its own, past that proxy, and embedded
+// in this process, with a pool for each proxy at one local Lambda service in a third process; and, of what is installed, redis-server
 // and memcached by raw sockets and redis-server by ioredis. It starts and ends them; it measures nothing.
 
 import { memcachedTarget, redisTarget, type TargetClient } from "../src/cli/bench/targets.ts";
@@ -10,8 +10,8 @@ import { openPool } from "../src/entry/pool.ts";
 import { openIoredis } from "./contestants.ts";
 import { startLambda, startMemcached, startProxy, startRedis } from "./servers.ts";
 
-/** The two ways in which this cache takes part. */
-export const WAYS = ["proxy", "embedded"] as const;
+/** The ways in which this cache takes part. */
+export const WAYS = ["proxy", "direct", "embedded"] as const;
 
 /** One of them. */
 export type Way = (typeof WAYS)[number];
@@ -41,7 +41,11 @@ export interface PoolShape {
   readonly memoryMb: number;
 }
 
-const POOLS: Readonly<Record<Way, string>> = { proxy: "by-proxy", embedded: "by-embedding" };
+const POOLS: Readonly<Record<Way, string>> = {
+  proxy: "by-proxy",
+  direct: "by-proxy",
+  embedded: "by-embedding",
+};
 
 /** Starts everybody, one after the other; `withOthers` false: only this cache. */
 export async function openSpeedContest(
@@ -74,6 +78,7 @@ export async function openSpeedContest(
     };
     const own = {
       proxy: opened("proxy", { url }),
+      direct: opened("direct", { url, direct: { host: proxy.host } }),
       embedded: opened("embedded", { proxy: pool.proxy }),
     };
     const others = new Map<string, TargetClient>();
