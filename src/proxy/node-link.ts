@@ -9,6 +9,7 @@ import type { Message, MessageOf } from "../wire/messages.ts";
 import type { Exchange } from "./exchange.ts";
 import { ExchangeQueue } from "./exchange-queue.ts";
 import type { FunctionSession } from "./function-session.ts";
+import { LinkActivity } from "./link-activity.ts";
 import type { LinkContext } from "./link-context.ts";
 import { Invocations, moreUrgent } from "./link-invocation.ts";
 import { LinkSide, type SideGuest } from "./link-side.ts";
@@ -27,7 +28,7 @@ export class NodeLink {
   #nextChannel = 1;
   #timer: Timer | null = null;
   #wantedPurpose: Purpose = "warm-up";
-  #lastActivityAt = Number.NEGATIVE_INFINITY;
+  readonly #activity = new LinkActivity();
   #hasGreeted = false;
   #isStopped = false;
 
@@ -55,7 +56,7 @@ export class NodeLink {
 
   /** Whether what waits here will wait for longer than a wake takes. */
   get isLate(): boolean {
-    return isLate(this.#state);
+    return this.#activity.isSilent || isLate(this.#state);
   }
 
   /** True once any instance of the node has said hello in this term. */
@@ -64,12 +65,12 @@ export class NodeLink {
   }
 
   get lastActivityAt(): number {
-    return this.#lastActivityAt;
+    return this.#activity.lastAt;
   }
 
   /** Whether a request sent now would be read now. */
   get isAwake(): boolean {
-    return this.#state.kind === "awake";
+    return this.awakeInstance !== null;
   }
 
   /** Whether a second invocation of the node is under way, or may be. */
@@ -90,7 +91,7 @@ export class NodeLink {
   /** Runs an exchange as soon as the node is awake; wakes it. */
   open(exchange: Exchange): void {
     if (!this.#exchanges.offer(exchange)) return;
-    this.#want(exchange.purpose);
+    this.wake(exchange.purpose);
   }
 
   /** Ends an exchange without calling it back; whatever it still has queued is dropped. */
@@ -134,7 +135,14 @@ export class NodeLink {
 
   /** Invokes the node if it is asleep, to keep it or to see whether it lives. */
   wake(purpose: Purpose): void {
-    this.#want(purpose);
+    if (this.#state.kind === "awake") return this.#flush();
+    this.#wantedPurpose = moreUrgent(purpose, this.#wantedPurpose);
+    this.#step({ kind: "need" });
+  }
+
+  /** What was asked of it then is overdue. As long as it says nothing, others are asked before it. */
+  noteOverdue(askedAt: number): void {
+    this.#activity.noteOverdue(askedAt);
   }
 
   /** Sends within the running invocation; only for exchanges that were started, and for requests while awake. */
@@ -142,7 +150,7 @@ export class NodeLink {
     const session = this.#session();
     assert(session !== null, "a link sends only while its instance is awake");
     this.#invocations.count(session.invocation, message);
-    this.#lastActivityAt = this.#context.clock.now();
+    this.#activity.noteSent(this.#context.clock.now());
     session.send(channel, message, body, onSent);
   }
 
@@ -155,10 +163,9 @@ export class NodeLink {
   onHello(session: FunctionSession, hello: MessageOf<"functionHello">): void {
     const invocation = this.#invocations.get(session.invocation);
     assert(invocation !== undefined, "the session has checked the invocation");
-    const before = this.#state;
-    const instance = instanceId(session.instance ?? "");
+    const [before, instance] = [this.#state, instanceId(session.instance ?? "")];
     if (invocation.instance !== null && invocation.instance !== instance) {
-      // The provider ran one Invoke twice: the first instance to speak for it is the one that is counted on.
+      // The provider ran one Invoke twice: the first instance to speak for it is counted on.
       session.connection.close("another instance speaks for this invocation");
       return;
     }
@@ -170,6 +177,7 @@ export class NodeLink {
       if (before.kind === "awake" && before.invocation === session.invocation)
         this.#exchanges.interrupt();
     }
+    this.#activity.noteHeard(this.#context.clock.now());
     invocation.session = session;
     invocation.instance = instance;
     invocation.hello = hello;
@@ -194,7 +202,7 @@ export class NodeLink {
     message: Message,
     body: Uint8Array | null,
   ): void {
-    this.#lastActivityAt = this.#context.clock.now();
+    this.#activity.noteHeard(this.#context.clock.now());
     if (message.kind === "bye") return this.#onBye(session, message);
     if (this.#side.isOf(session.invocation)) return this.#side.onMessage(channel, message);
     if (session !== this.#session()) {
@@ -218,12 +226,6 @@ export class NodeLink {
     this.#isStopped = true;
     this.#timer?.cancel();
     this.#timer = null;
-  }
-
-  #want(purpose: Purpose): void {
-    if (this.#state.kind === "awake") return this.#flush();
-    this.#wantedPurpose = moreUrgent(purpose, this.#wantedPurpose);
-    this.#step({ kind: "need" });
   }
 
   /** The session on which exchanges run: that of the awake instance. */
@@ -285,7 +287,7 @@ export class NodeLink {
     for (const effect of effects) this.#perform(effect);
     if (state.kind === "awake" && this.#state === state) {
       if (before.kind === "searching" && event.kind !== "hello") {
-        // A search that ended without an answer: the one that was held is awake, and was never looked at.
+        // A search without an answer: the one that was held is awake, and was never looked at.
         const hello = this.#invocations.get(state.invocation)?.hello ?? null;
         if (hello !== null && this.#session() !== null) this.#context.onAwake(this, hello);
       } else if (event.kind === "crashed") this.#context.onAwake(this, null); // The replica took over.
@@ -295,9 +297,8 @@ export class NodeLink {
   }
 
   #facts(): LinkFacts {
-    const { clock, random } = this.#context;
     const context = this.#context;
-    const now = clock.now();
+    const now = context.clock.now();
     let drawn: InvocationId | null = null;
     const chunksOf = (instance: InstanceId): number => context.chunksOf(this.node, instance);
     // A primary that holds nothing any more leaves its place to whoever holds most: that one is worth finding.
@@ -317,7 +318,7 @@ export class NodeLink {
         drawn ??= context.nextInvocation();
         return drawn;
       },
-      jitter: 0.5 + random.below(1_000) / 1_000,
+      jitter: 0.5 + context.random.below(1_000) / 1_000,
     };
   }
 
@@ -360,9 +361,8 @@ export class NodeLink {
 
   #tell(id: InvocationId, message: Message): void {
     const session = this.#invocations.sessionOf(id);
-    if (session === null) return;
-    this.#invocations.count(id, message);
-    session.send(0, message);
+    if (session !== null) this.#invocations.count(id, message);
+    session?.send(0, message);
   }
 
   #invoke(id: InvocationId): void {
@@ -373,16 +373,17 @@ export class NodeLink {
   }
 
   #begin(id: InvocationId, purpose: Purpose): void {
-    const begunAt = this.#context.clock.now();
-    this.#lastActivityAt = begunAt;
-    this.#invocations.begin(id, purpose, begunAt);
+    const now = this.#context.clock.now();
+    this.#activity.noteSent(now);
+    this.#invocations.begin(id, purpose, now);
     this.#context.invoke(this.node, id, purpose, (outcome) => this.#onOutcome(id, outcome));
   }
 
   #onOutcome(id: InvocationId, outcome: InvokeOutcome): void {
-    const invocation = this.#invocations.get(id);
+    const [invocation, now] = [this.#invocations.get(id), this.#context.clock.now()];
     assert(invocation !== undefined, "an invocation ends once");
-    this.#context.bill(invocation.purpose, outcome, this.#context.clock.now() - invocation.begunAt);
+    this.#context.bill(invocation.purpose, outcome, now - invocation.begunAt);
+    if (outcome.kind !== "unknown") this.#activity.noteHeard(now);
     if (outcome.kind === "unknown") invocation.isUnknown = true;
     else this.#invocations.end(id);
     if (this.#side.isOf(id)) {

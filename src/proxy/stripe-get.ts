@@ -8,6 +8,7 @@ import type { MessageOf } from "../wire/messages.ts";
 import { type CheckOutcome, ChunkCheck } from "./chunk-check.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
 import { DirectReader } from "./direct-reader.ts";
+import type { NodeLink } from "./node-link.ts";
 import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
 import type { ClientChannel, OperationContext } from "./operation.ts";
 import type { Part } from "./part-pool.ts";
@@ -17,7 +18,11 @@ export type StripeEnd = "lost" | "unreachable";
 
 type ChunkState =
   | { readonly kind: "idle" }
-  | { readonly kind: "fetching"; readonly reader: ChunkReader | DirectReader }
+  | {
+      readonly kind: "fetching";
+      readonly reader: ChunkReader | DirectReader;
+      readonly since: number;
+    }
   | { readonly kind: "done" }
   /** Found corrupt by this reader; its function is checking it. */
   | { readonly kind: "doubted" }
@@ -28,6 +33,10 @@ type ChunkState =
 type Nearness = "awake" | "asleep" | "late";
 
 const IDLE: ChunkState = { kind: "idle" };
+
+/** So many times the bound overdue, and at least so long, a chunk is replaced also when no hedge may go out. */
+const STUCK_BOUNDS = 4;
+const STUCK_MS_MIN = 1_000;
 
 /** A stripe on its way to a client. */
 export class StripeGet {
@@ -43,7 +52,6 @@ export class StripeGet {
   readonly #readAnew = new Set<number>();
   /** How often each chunk was announced to the client: one that was cancelled may be wanted after all. */
   readonly #attempts = new Map<number, number>();
-  readonly #startedAt: number;
   #hedgeTimer: Timer | null = null;
   #isClosed = false;
 
@@ -61,7 +69,6 @@ export class StripeGet {
     this.#context = context;
     this.#onEnd = onEnd;
     this.#wanted = object.code.dataChunks;
-    this.#startedAt = context.clock.now();
     this.#chunks = Array.from({ length: chunkCount(object.code) }, () => IDLE);
     for (const index of this.#chunks.keys())
       if (placeOf(object, stripe, index)?.instance === null) this.#noteMissing(index);
@@ -86,8 +93,7 @@ export class StripeGet {
     if (this.#chunks[index]?.kind !== "done") return;
     this.#chunks[index] = { kind: "doubted" };
     const { object, stripe } = this;
-    const place = placeOf(object, stripe, index);
-    const link = place === undefined ? undefined : this.#context.pool.links[place.node];
+    const link = this.#link(index);
     if (link === undefined) this.#chunks[index] = { kind: "unreachable" };
     link?.open(
       new ChunkCheck(link, chunkIdOf(object, stripe, index), (outcome, instance) =>
@@ -120,8 +126,7 @@ export class StripeGet {
 
   /** The direct way has failed: the chunk goes through the proxy. */
   onUndelivered(index: number, isBroken: boolean): void {
-    const place = placeOf(this.object, this.stripe, index);
-    const link = place === undefined ? undefined : this.#context.pool.links[place.node];
+    const link = this.#link(index);
     if (isBroken && link !== undefined) this.channel.direct?.forget(link);
     if (this.#isClosed) return;
     this.#fetch(index, new ChunkReader(this, index));
@@ -159,12 +164,7 @@ export class StripeGet {
 
   /** The node of a chunk is late: another chunk is asked for now, and not only when the first ones should have come. */
   onLate(): void {
-    if (!this.#isClosed)
-      this.#hedge(
-        [...this.#chunks.keys()].filter(
-          (index) => this.#chunks[index]?.kind === "fetching" && this.#nearness(index) === "late",
-        ).length,
-      );
+    if (!this.#isClosed) this.#hedge();
   }
 
   onFailed(index: number, reason: "missing" | "unreachable", answeredBy: InstanceId | null): void {
@@ -234,8 +234,7 @@ export class StripeGet {
   }
 
   #nearness(index: number): Nearness {
-    const place = placeOf(this.object, this.stripe, index);
-    const link = place === undefined ? undefined : this.#context.pool.links[place.node];
+    const [place, link] = [placeOf(this.object, this.stripe, index), this.#link(index)];
     if (place === undefined || link === undefined || link.isLate) return "late";
     if (!link.isAwake) return "asleep";
     return link.awakeInstance === place.instance ? "awake" : "late";
@@ -251,7 +250,7 @@ export class StripeGet {
   }
 
   #fetch(index: number, reader: ChunkReader | DirectReader): void {
-    this.#chunks[index] = { kind: "fetching", reader };
+    this.#chunks[index] = { kind: "fetching", reader, since: this.#context.clock.now() };
     reader.begin(this.#context);
   }
 
@@ -261,26 +260,51 @@ export class StripeGet {
     return attempt;
   }
 
+  get #hedgeAfterMs(): number {
+    return this.#context.latency.hedgeAfterMs(chunkBytesOf(this.object, this.stripe, 0));
+  }
+
+  /** For when the next chunk will be late. Where those that are late could not be replaced, it is tried again soon. */
   #armHedge(): void {
     this.#hedgeTimer?.cancel();
     if (this.#isClosed || this.#count("idle") === 0 || this.#count("fetching") === 0) return;
-    const { clock, latency } = this.#context;
-    const late = this.#startedAt + latency.hedgeAfterMs(chunkBytesOf(this.object, this.stripe, 0));
-    // Once the wait was in vain, look again after half of it.
-    const delay = Math.max(late - clock.now(), 0.5 * (late - this.#startedAt));
-    this.#hedgeTimer = clock.setTimer(delay, () => this.#hedge(this.#wanted - this.#count("done")));
+    const { clock } = this.#context;
+    const [now, bound] = [clock.now(), this.#hedgeAfterMs];
+    let delay = bound;
+    for (const chunk of this.#chunks) {
+      if (chunk.kind !== "fetching") continue;
+      const left = chunk.since + bound - now;
+      delay = Math.min(delay, left > 0 ? left : bound / 2);
+    }
+    this.#hedgeTimer = clock.setTimer(delay, () => this.#hedge());
   }
 
-  /** So many chunks are late: ask for one more for each, within the budget. */
-  #hedge(late: number): void {
-    const redundant = this.#count("done") + this.#count("fetching") - this.#wanted;
-    for (let more = late - redundant; more > 0; more--) {
+  /** Asks for one more chunk in place of each that is late, those that were asked for as hedges included; within the budget. */
+  #hedge(): void {
+    const { clock, hedges, counters } = this.#context;
+    const [now, bound] = [clock.now(), this.#hedgeAfterMs];
+    let short = this.#wanted - this.#count("done");
+    let longest = 0;
+    this.#chunks.forEach((chunk, index) => {
+      if (chunk.kind !== "fetching") return;
+      const waited = now - chunk.since;
+      if (waited < bound && this.#nearness(index) !== "late") short--;
+      else longest = Math.max(longest, waited);
+      if (waited >= bound) this.#link(index)?.noteOverdue(chunk.since);
+    });
+    const isStuck = longest >= Math.max(STUCK_MS_MIN, STUCK_BOUNDS * bound);
+    for (; short > 0; short--) {
       const next = this.#preferred()[0];
-      if (next === undefined || !this.#context.hedges.spend()) break;
-      this.#context.counters.hedges++;
+      if (next === undefined || !(hedges.spend() || isStuck)) break;
+      counters.hedges++;
       this.#ask(next);
     }
     this.#armHedge();
+  }
+
+  #link(index: number): NodeLink | undefined {
+    const place = placeOf(this.object, this.stripe, index);
+    return place === undefined ? undefined : this.#context.pool.links[place.node];
   }
 
   #noteMissing(index: number): void {

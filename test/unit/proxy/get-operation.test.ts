@@ -43,6 +43,38 @@ test("get: what is known of a small object comes right before its chunks while i
   assert.deepEqual(decoded(awake, "k"), body);
 });
 
+test("get: a hedge that is late as well is hedged, until all chunks were asked for", () => {
+  const world = new World();
+  const client = world.client();
+  const body = bodyOf(3_000);
+  put(world, client, "k", body, { code: { dataChunks: 1, parityChunks: 2 } });
+  world.settle();
+  for (const { node } of world.image.objects.get("k")!.places.slice(0, 2)) world.silent.add(node);
+  const exchange = client.get("k");
+  world.clock.until(() => isDecoded(exchange, "k"), 700);
+  assert.deepEqual(decoded(exchange, "k"), body);
+  assert.equal(world.proxy.counters.hedges, 2);
+});
+
+test("get: a node that said nothing in time is asked last, until it is heard of again", () => {
+  const { world, client, body } = stored();
+  const [silent] = nodesWithChunk(world, 0);
+  world.silent.add(silent!);
+  const exchange = client.get("k");
+  world.clock.until(() => isDecoded(exchange, "k"), 2_000);
+  client.send(exchange.channel, { kind: "getDone" });
+  const asked = (): number =>
+    world.toFunctions.filter(({ node, message }) => node === silent && message.kind === "chunkGet")
+      .length;
+  const [before, { hedges }] = [asked(), { ...world.proxy.counters }];
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+  assert.deepEqual([asked(), world.proxy.counters.hedges], [before, hedges]);
+  world.silent.clear();
+  world.clock.advance(10_000);
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+  assert.equal(asked(), before + 1);
+});
+
 test("get: with fewer than d chunks proven to exist it is a lost miss, and the key is forgotten", () => {
   const { world, client } = stored();
   for (const index of [0, 1]) for (const node of nodesWithChunk(world, index)) dropAll(world, node);

@@ -87,6 +87,8 @@ export class World {
   readonly passedOver = new Set<RuntimeCore>();
   /** Nodes of which the proxy gets no body: what they send after `chunkFound` stays on the way. */
   readonly stallAfterFound = new Set<number>();
+  /** Nodes of which the proxy hears nothing. */
+  readonly silent = new Set<number>();
   wallMs = 1_000_000;
   invokes = 0;
   readonly #wishes: WorldWishes;
@@ -264,7 +266,7 @@ export class World {
 
   /** The proxy's end of a function's connection, with what it sends written down. */
   #watched(node: number, inner: Connection): Connection {
-    const { toFunctions, stallAfterFound } = this;
+    const { toFunctions, stallAfterFound, silent } = this;
     return {
       remote: inner.remote,
       get queuedBytes() {
@@ -282,6 +284,7 @@ export class World {
           bodyPlace: (envelope, message, bytes) =>
             stallAfterFound.has(node) ? null : handler.bodyPlace(envelope, message, bytes),
           onMessage: (envelope, message, body) => {
+            if (silent.has(node)) return;
             if (message.kind === "data" && stallAfterFound.has(node)) return;
             handler.onMessage(envelope, message, body);
           },
