@@ -76,6 +76,7 @@ const SIDES: readonly (SideFact | null)[] = [
   null,
   { stage: "invited", invocation: invocationId(8) },
   { stage: "greeted", invocation: invocationId(8), instance: other },
+  { stage: "severed", invocation: invocationId(8), instance: other },
   { stage: "leaving", invocation: invocationId(8), instance: other },
   { stage: "unknown", invocation: invocationId(8), until: NOW + 1 },
 ];

@@ -138,6 +138,12 @@ export class BackupRound implements Exchange, SideGuest, CopyOwner {
       if (copy.sideChannel === channel) return copy.onSideMessage(message);
   }
 
+  onSideSevered(): void {
+    this.#audit = null; // Of what it listed the rest will not come.
+    this.#scans = 0; // What was on its way is to be found again; the round's time bounds how often.
+    this.#step({ kind: "replicaSevered" });
+  }
+
   onSideEnd(reason: SideEnd): void {
     this.#step({ kind: reason === "leaving" ? "replicaLeaving" : "replicaGone" });
   }

@@ -7,7 +7,7 @@ export type BackupState =
   | { readonly kind: "calling" }
   /** The primary was asked to stay, and has not said that it heard. */
   | { readonly kind: "holding" }
-  /** The node was invoked once more. */
+  /** The node was invoked once more; or its replica dials again. */
   | { readonly kind: "inviting" }
   /** The replica lists what it holds. */
   | { readonly kind: "comparing" }
@@ -32,6 +32,8 @@ export type BackupEvent =
   | { readonly kind: "stopped" }
   /** The primary's invocation has ended, or somebody else serves. */
   | { readonly kind: "primaryGone" }
+  /** Its connection is gone, and what was on its way with it; it says hello again, or its call ends. */
+  | { readonly kind: "replicaSevered" }
   /** The replica takes nothing more, but has not returned yet. */
   | { readonly kind: "replicaLeaving" }
   | { readonly kind: "replicaGone" };
@@ -84,6 +86,7 @@ export const BACKUP_TABLE: Table = {
     copied: stay,
     stopped: () => abort(),
     primaryGone: () => abort(),
+    replicaSevered: stay,
     replicaLeaving: stay,
     replicaGone: stay,
   },
@@ -95,6 +98,7 @@ export const BACKUP_TABLE: Table = {
     copied: stay,
     stopped: () => abort(),
     primaryGone: () => abort(),
+    replicaSevered: stay,
     replicaLeaving: stay,
     replicaGone: stay,
   },
@@ -112,7 +116,8 @@ export const BACKUP_TABLE: Table = {
     copied: stay,
     stopped: () => dismiss(false), // Whoever answers is let go then.
     primaryGone: () => dismiss(false),
-    replicaLeaving: stay, // It has not spoken yet.
+    replicaSevered: stay,
+    replicaLeaving: () => dismiss(false), // It had spoken, dialled again, and came only to say this.
     replicaGone: () => abort(),
   },
   comparing: {
@@ -123,6 +128,7 @@ export const BACKUP_TABLE: Table = {
     copied: stay,
     stopped: () => dismiss(false, "dismiss"),
     primaryGone: () => dismiss(false, "dismiss"),
+    replicaSevered: () => go({ kind: "inviting" }),
     replicaLeaving: () => dismiss(false),
     replicaGone: () => abort(),
   },
@@ -134,6 +140,7 @@ export const BACKUP_TABLE: Table = {
     copied: () => dismiss(true, "dismiss"),
     stopped: () => dismiss(false, "cancelCopies", "dismiss"),
     primaryGone: () => dismiss(false, "cancelCopies", "dismiss"),
+    replicaSevered: () => go({ kind: "inviting" }, "cancelCopies"),
     replicaLeaving: () => dismiss(false, "cancelCopies"),
     replicaGone: () => abort("cancelCopies"),
   },
@@ -145,6 +152,7 @@ export const BACKUP_TABLE: Table = {
     copied: stay,
     stopped: ({ isComplete }) => go({ kind: "over", isComplete }, "release"),
     primaryGone: stay, // The replica is on its way out, and needs nobody for that.
+    replicaSevered: stay, // When it says hello again it is let go again.
     replicaLeaving: stay, // As it was told.
     replicaGone: ({ isComplete }) => go({ kind: "over", isComplete }, "release"),
   },
@@ -156,6 +164,7 @@ export const BACKUP_TABLE: Table = {
     copied: stay,
     stopped: stay,
     primaryGone: stay,
+    replicaSevered: stay,
     replicaLeaving: stay,
     replicaGone: stay,
   },

@@ -9,12 +9,15 @@ import type { Invocations } from "./link-invocation.ts";
 import { INVOCATION_LIFE_MS, LEAVE_MARGIN_MS, type SideFact } from "./link-state.ts";
 
 /** Why a guest's side invocation is over for it. */
-export type SideEnd = InvokeOutcome["kind"] | "leaving" | "disconnected" | "takenOver";
+export type SideEnd = InvokeOutcome["kind"] | "leaving" | "takenOver";
 
 /** Who asked for the side invocation. After `onSideEnd` it is told nothing more, but for how an instance that was `leaving` ended. */
 export interface SideGuest {
+  /** Told again when it has dialled again. */
   onSideHello(hello: MessageOf<"functionHello">, instance: InstanceId): void;
   onSideMessage(channel: number, message: Message): void;
+  /** Its connection is gone, and all that was under way on it: it says hello once more, or its call ends. */
+  onSideSevered(): void;
   onSideEnd(reason: SideEnd): void;
 }
 
@@ -61,9 +64,11 @@ export class LinkSide {
 
   /** False: nobody has a use for it any more, and it is to be let go. */
   onHello(hello: MessageOf<"functionHello">, instance: InstanceId): boolean {
+    // Over a new connection before the old one was seen to end.
+    if (this.#fact?.stage === "greeted") this.onClosed();
     const fact = this.#fact;
-    // One that has dialled again has given up what it was doing.
-    if (fact === null || fact.stage !== "invited" || this.#guest === null) return false;
+    const isAwaited = fact?.stage === "invited" || fact?.stage === "severed";
+    if (fact === null || !isAwaited || this.#guest === null) return false;
     this.#fact = { stage: "greeted", invocation: fact.invocation, instance };
     this.#guest.onSideHello(hello, instance);
     return true;
@@ -81,16 +86,17 @@ export class LinkSide {
       this.#fact = { ...fact, until: this.#clock.now() + LEAVE_MARGIN_MS };
       return;
     }
-    if (fact.stage === "greeted") this.#fact = { ...fact, stage: "leaving" };
+    if (fact.stage === "greeted" || fact.stage === "severed")
+      this.#fact = { ...fact, stage: "leaving" };
     this.#guest?.onSideEnd("leaving"); // Its outcome still comes.
   }
 
-  /** Its connection is gone; it dials again or returns. */
+  /** Its connection is gone; it dials again or returns. One that had said bye only returns. */
   onClosed(): void {
     const fact = this.#fact;
-    if (fact === null) return;
-    if (fact.stage === "greeted") this.#fact = { ...fact, stage: "leaving" };
-    this.#tellEnd("disconnected");
+    if (fact?.stage !== "greeted") return;
+    this.#fact = { ...fact, stage: "severed" };
+    this.#guest?.onSideSevered();
   }
 
   /** The Invoke has ended; the instance that is proven gone, or null. */
@@ -101,8 +107,7 @@ export class LinkSide {
     const until = this.#invocations.begunAt(invocation, this.#clock.now()) + INVOCATION_LIFE_MS;
     this.#fact = kind === "unknown" ? { stage: "unknown", invocation, until } : null;
     this.#tellEnd(kind);
-    const isLost = kind === "crashed" && (fact.stage === "greeted" || fact.stage === "leaving");
-    return isLost ? fact.instance : null;
+    return kind === "crashed" && "instance" in fact ? fact.instance : null;
   }
 
   /** From now on it is the link's own invocation. */

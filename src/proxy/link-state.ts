@@ -108,6 +108,12 @@ export type SideFact =
       readonly invocation: InvocationId;
       readonly instance: InstanceId;
     }
+  /** Its connection is gone: it dials again, or is about to return. */
+  | {
+      readonly stage: "severed";
+      readonly invocation: InvocationId;
+      readonly instance: InstanceId;
+    }
   /** It takes no more requests, and is about to return. */
   | {
       readonly stage: "leaving";

@@ -214,6 +214,11 @@ function lostAnd(instance: InstanceId, facts: LinkFacts): LinkStep {
       const next = awakeAs({ invocation, instance: replica, call: "open" }, facts);
       return go(next, ...effects, { kind: "adopt", instance: replica }, interrupt);
     }
+    case "severed": {
+      const { instance: replica } = side;
+      const next = { kind: "severed", invocation, instance: replica, call: "open" } as const;
+      return go(next, ...effects, { kind: "adopt", instance: replica }, interrupt);
+    }
     case "leaving":
       return go({ kind: "leaving", invocation, instance: side.instance }, ...effects, interrupt);
     case "unknown":

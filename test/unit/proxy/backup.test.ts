@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ROUND_MS_MAX } from "../../../src/proxy/backup-round.ts";
 import type { RuntimeCore } from "../../../src/runtime/runtime-core.ts";
+import { ATTEMPT_MS_MIN } from "../../../src/runtime/session.ts";
 import { all, bodyOf, decoded, first, type TestClient } from "./client.ts";
 import { get, put } from "./steps.ts";
 import { World } from "./world.ts";
@@ -167,6 +168,50 @@ test("round: the replica crashes under it: the primary stays, and a later round 
     assert.equal(mustRead(world, client, `k${index}`, index), 0);
   world.clock.advance(ROUNDS_MS);
   assert.deepEqual(rows(world)[0]?.copies, 10);
+});
+
+test("round: a replica that had its welcome too late and dials again is greeted again, and gets everything", () => {
+  const world = new World({ nodes: 3, backupIntervalMs: INTERVAL_MS });
+  const client = world.client();
+  for (let index = 0; index < 10; index++) store(world, client, `k${index}`, index);
+  // The challenge comes in time, and the welcome with as much delay does not.
+  for (let node = 0; node < 3; node++) world.slowToFunctions.set(node, 0.6 * ATTEMPT_MS_MIN);
+  world.clock.advance(ROUNDS_MS);
+  const { backups, backupsAborted, redials, instancesSeen } = world.proxy.counters;
+  assert.deepEqual([backups, backupsAborted], [3, 0]);
+  assert.deepEqual([redials, instancesSeen], [3, 9], "each said hello twice");
+  for (let node = 0; node < 3; node++)
+    assert.deepEqual(namesOf(world.instances(node)[1]), namesOf(world.instances(node)[0]));
+});
+
+test("round: the replica's connection breaks in the middle of it: over the next one it gets the rest", () => {
+  const { world } = inRound();
+  const [primary, replica] = world.instances(0);
+  world.slowToFunctions.set(0, 50);
+  world.sever(0, replica!);
+  world.clock.advance(0);
+  assert.equal(rows(world)[0]?.isInRound, true);
+  world.clock.advance(ROUNDS_MS);
+  assert.equal(world.proxy.counters.backupsAborted, 0);
+  assert.deepEqual(namesOf(replica), namesOf(primary));
+  assert.equal(rows(world)[0]?.copies, 10);
+});
+
+test("round: the primary crashes while the replica dials again: it serves over its next connection, and nobody is invoked", () => {
+  const { world, client } = inRound();
+  const { invokes } = world;
+  const [primary, replica] = world.instances(0);
+  world.slowToFunctions.set(0, 50);
+  world.sever(0, replica!);
+  world.clock.advance(0);
+  world.reclaim(0, primary);
+  world.clock.advance(0);
+  assert.equal(rows(world)[0]?.state, "severed");
+  world.clock.advance(60);
+  assert.equal(rows(world)[0]?.state, "awake");
+  assert.equal(world.invokes, invokes);
+  for (let index = 0; index < 10; index++) mustRead(world, client, `k${index}`, index);
+  assert.equal(world.proxy.counters.missesLost, 0);
 });
 
 test("round: what is deleted or overwritten while it is copied is not on the replica afterwards", () => {

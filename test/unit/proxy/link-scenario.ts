@@ -111,6 +111,7 @@ function readSide(text: string): SideFact | null {
     case "unknown":
       return { stage, invocation, until: Number.MAX_SAFE_INTEGER };
     case "greeted":
+    case "severed":
     case "leaving":
       return { stage, invocation, instance: instanceId(name ?? "") };
     default:

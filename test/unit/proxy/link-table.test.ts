@@ -9,12 +9,13 @@ import { LINK_TABLE } from "../../../src/proxy/link-table.ts";
 import { LINK_PAGE, linkPage, outcomesOf } from "../../../tools/link-page.ts";
 import { parseScenarios, play } from "./link-scenario.ts";
 
-/** An instance that was awake is gone; the last four where a backup's invocation was under way. */
+/** An instance that was awake is gone; those with `takeOver` where a backup's invocation was under way. */
 const GONE = [
   "asleep: interrupt, lost",
   "awake: lost, takeOver, adopt, interrupt",
   "detached: lost, takeOver, interrupt",
   "leaving: lost, takeOver, interrupt",
+  "severed: lost, takeOver, adopt, interrupt",
   "waking: interrupt, lost, invoke",
   "waking: lost, takeOver, interrupt",
 ];

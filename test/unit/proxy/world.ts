@@ -89,6 +89,8 @@ export class World {
   readonly stallAfterFound = new Set<number>();
   /** Nodes of which the proxy hears nothing. */
   readonly silent = new Set<number>();
+  /** What the proxy sends over the next connection of a node arrives so much later. */
+  readonly slowToFunctions = new Map<number, number>();
   wallMs = 1_000_000;
   invokes = 0;
   readonly #wishes: WorldWishes;
@@ -204,6 +206,12 @@ export class World {
     }
   }
 
+  /** The connections of an instance break; it lives. */
+  sever(node: number, instance: RuntimeCore): void {
+    const hosted = this.#instances.get(node)?.find(({ core }) => core === instance);
+    for (const connection of hosted?.connections ?? []) connection.abort("severed");
+  }
+
   /** Another proxy of the pool, with a higher term, invokes an idle instance; it cannot be reached. */
   takeOver(node: number, instance: RuntimeCore, term = this.proxy.term + 1): void {
     const key = nodeKey(this.#crypto, SECRET, POOL, node);
@@ -266,7 +274,9 @@ export class World {
 
   /** The proxy's end of a function's connection, with what it sends written down. */
   #watched(node: number, inner: Connection): Connection {
-    const { toFunctions, stallAfterFound, silent } = this;
+    const { toFunctions, stallAfterFound, silent, clock } = this;
+    const slowMs = this.slowToFunctions.get(node) ?? 0;
+    this.slowToFunctions.delete(node);
     return {
       remote: inner.remote,
       get queuedBytes() {
@@ -274,7 +284,9 @@ export class World {
       },
       send: (envelope, message, body, onSent) => {
         toFunctions.push({ node, message });
-        inner.send(envelope, message, body, onSent);
+        const send = (): void => inner.send(envelope, message, body, onSent);
+        if (slowMs === 0) send();
+        else clock.setTimer(slowMs, send);
       },
       dropQueued: (channel) => inner.dropQueued(channel),
       close: (reason) => inner.close(reason),
