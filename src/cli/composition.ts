@@ -31,8 +31,10 @@ export interface LambdaOptions {
 
 /** What stands behind the doors. */
 export interface OriginOptions {
-  /** dir:PATH. */
+  /** dir:PATH or s3://BUCKET/PREFIX. */
   readonly url: string;
+  /** Of a store that speaks like S3; empty: what the environment says, or AWS. */
+  readonly endpoint: string;
   readonly mode: "read-through" | "write-through" | "write-behind";
   /** Of write-behind. */
   readonly journal: { readonly folder: string; readonly bytesMax: number };

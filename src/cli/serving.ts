@@ -53,11 +53,12 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
 
 function originOf(settings: Settings): Pick<PoolOptions, "origin"> {
   const { origin: url, originMode: mode, originAbsentMs: absentMs } = settings;
+  const { originEndpoint: endpoint } = settings;
   const journal = {
     folder: settings.originJournal,
     bytesMax: settings.originJournalMb * MEGABYTE,
   };
-  return url === "none" ? {} : { origin: { url, mode, absentMs, journal } };
+  return url === "none" ? {} : { origin: { url, endpoint, mode, absentMs, journal } };
 }
 
 /** Nothing: the proxy computes what is best at its prices. */

@@ -227,10 +227,27 @@ export const SETTINGS = {
     flag: "origin",
     argument: "URL",
     kind: "text",
-    schema: z.string().regex(/^(?:none|dir:.+)$/, "must be dir:PATH, or none"),
+    schema: z
+      .string()
+      .regex(
+        /^(?:none|dir:.+|s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:\/.*)?)$/,
+        "must be dir:PATH, s3://BUCKET/PREFIX, or none",
+      ),
     byDefault: "none",
     summary:
-      "what stands behind the Redis and HTTP doors: a folder (dir:/path); none: a miss is a miss",
+      "what stands behind the Redis and HTTP doors: a folder (dir:/path) or a bucket of S3 (s3://bucket/prefix); none: a miss is a miss",
+  }),
+  originEndpoint: row<string>({
+    flag: "origin-endpoint",
+    argument: "URL",
+    kind: "text",
+    schema: z
+      .url({ protocol: /^https?$/ })
+      .refine((url) => !url.includes("@"), "credentials do not belong into it")
+      .or(z.literal("")),
+    byDefault: "",
+    summary:
+      "address of a store that speaks like S3; empty: AWS_ENDPOINT_URL_S3, or else AWS in the region of the environment",
   }),
   originMode: row<"read-through" | "write-through" | "write-behind">({
     flag: "origin-mode",
@@ -341,7 +358,14 @@ export const POOL_SETTINGS: readonly SettingName[] = [
   ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
   ...(["backupIntervalMs", "backupSelection"] as const),
   ...(["repairMbPerSecond", "repairDollarsPerHour"] as const),
-  ...(["origin", "originMode", "originJournal", "originJournalMb", "originAbsentMs"] as const),
+  ...([
+    "origin",
+    "originEndpoint",
+    "originMode",
+    "originJournal",
+    "originJournalMb",
+    "originAbsentMs",
+  ] as const),
 ];
 
 /** What the local Lambda service is made by, beside host and port. */

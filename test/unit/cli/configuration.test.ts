@@ -140,3 +140,15 @@ test("configuration: write-behind needs an origin and a journal, and is for one 
     assert.equal(read(folder, { flags: whole }).originMode, "write-behind");
   });
 });
+
+test("configuration: an origin is a folder or a bucket, and its endpoint has no credentials in it", () => {
+  withFolder(undefined, (folder) => {
+    for (const origin of ["none", "dir:./a", "s3://bucket", "s3://bucket/a/b"])
+      assert.equal(read(folder, { flags: { origin } }).origin, origin);
+    for (const origin of ["s3://", "s3://B/c", "dir:", "http://bucket"])
+      assert.equal(problemsOf(() => read(folder, { flags: { origin } })).length, 1, origin);
+    const at = (originEndpoint: string) => read(folder, { flags: { originEndpoint } });
+    assert.equal(at("http://127.0.0.1:9000").originEndpoint, "http://127.0.0.1:9000");
+    assert.equal(problemsOf(() => at("http://user:word@127.0.0.1:9000")).length, 1);
+  });
+});
