@@ -124,7 +124,9 @@ export class BackupRound implements Exchange, SideGuest, CopyOwner {
 
   onSideHello(hello: MessageOf<"functionHello">, instance: InstanceId): void {
     const space = this.#space;
-    const isPrimary = instance === this.#primary;
+    // While chunks of one that is gone wait for the replica's word, nobody takes its place: it is let go as the primary would be.
+    const isUnwanted = space.awaitsReplica && instance !== space.replica;
+    const isPrimary = instance === this.#primary || isUnwanted;
     if (!isPrimary && this.#state.kind === "inviting") space.setReplica(instance);
     const { low, high } = space.digest(instance);
     const agrees = low === hello.storeDigestLow && high === hello.storeDigestHigh;
@@ -184,6 +186,8 @@ export class BackupRound implements Exchange, SideGuest, CopyOwner {
     if (state.kind === "dismissing" && before.kind !== "dismissing") this.#arm(DISMISS_MS_MAX);
     if (state.kind === "over" && before.kind !== "over") {
       this.#timer?.cancel();
+      // Not before: a failover takes the place of the replica away, which a round needs.
+      this.#context.table.settleLosses(this.#space);
       // Also after one that ended early: its copies count all the same.
       this.#context.table.recordReplica(this.#space);
     }

@@ -6,15 +6,28 @@ import { readAnswer } from "../core/invocation.ts";
 import type { InvokeOutcome } from "../core/ports.ts";
 
 /**
- * Why this proxy must leave, or null. `wasGreeted`: the node has proven its key to this proxy before; a node that never
- * did may simply be deployed wrongly, which is no other proxy's doing.
+ * What may help a proxy that no function has served yet: the other one may be an earlier proxy of this very pool, whose state
+ * was lost, and which began when the clock was ahead. It cannot be told from one that lives, so it is not overruled.
  */
-export function endOfReign(outcome: InvokeOutcome, wasGreeted: boolean): string | null {
+const REMEDY =
+  "if no other proxy is running, one before this began by a clock that was ahead: set this machine's clock right, start with the state folder of that one, or deploy the functions anew";
+
+/**
+ * Why this proxy must leave, or null. A node that has not yet proven its key to this proxy may simply be deployed wrongly,
+ * which is no other proxy's doing.
+ */
+export function endOfReign(
+  outcome: InvokeOutcome,
+  node: number,
+  links: readonly { readonly hasGreeted: boolean }[],
+): string | null {
   if (outcome.kind !== "returned") return null;
   const answer = readAnswer(outcome.payload);
-  if (answer?.status === "superseded")
-    return `another proxy serves this pool now (${answer.reason})`;
-  if (answer?.status === "unverified" && wasGreeted)
+  if (answer?.status === "superseded") {
+    const reason = `another proxy serves this pool now (${answer.reason})`;
+    return links.some(({ hasGreeted }) => hasGreeted) ? reason : `${reason}; ${REMEDY}`;
+  }
+  if (answer?.status === "unverified" && links[node]?.hasGreeted === true)
     return "another proxy has deployed the functions of this pool anew, with a secret of its own";
   return null;
 }

@@ -22,8 +22,8 @@ export interface LinkContext {
   bill(purpose: Purpose, outcome: InvokeOutcome, elapsedMs: number): void;
   /** How many chunks that somebody may read an instance of the node holds. */
   chunksOf(node: NodeIndex, instance: InstanceId): number;
-  /** The instance of the node that holds most; null when none holds any. */
-  richestOf(node: NodeIndex): InstanceId | null;
+  /** Whom the next wake of the node is to find, after it was `before`. */
+  primaryOf(node: NodeIndex, before: InstanceId | null): InstanceId | null;
   /** An instance has said hello, whether it will serve or not. */
   onSeen(node: NodeIndex, instance: InstanceId): void;
   /** Without a hello: it was awake for a backup, and took the primary's place. */

@@ -285,14 +285,15 @@ export class NodeLink {
     this.#armTick(facts.now);
     this.#invocations.forgetUnknown(this.#isSpokenOf);
     for (const effect of effects) this.#perform(effect);
+    const isHello = event.kind === "hello" && concerns(state, event.invocation);
     if (state.kind === "awake" && this.#state === state) {
-      if (before.kind === "searching" && event.kind !== "hello") {
-        // A search without an answer: the one that was held is awake, and was never looked at.
+      if (before.kind === "searching" && !isHello) {
+        // One that was held is awake, and was never looked at. The last one met is seen to in onHello.
         const hello = this.#invocations.get(state.invocation)?.hello ?? null;
         if (hello !== null && this.#session() !== null) this.#context.onAwake(this, hello);
       } else if (event.kind === "crashed") this.#context.onAwake(this, null); // The replica took over.
     }
-    if (event.kind !== "hello") this.#flush();
+    if (!isHello) this.#flush();
     if (state.kind !== before.kind && this.isLate) this.#exchanges.tellLate(() => this.isLate);
   }
 
@@ -301,9 +302,7 @@ export class NodeLink {
     const now = context.clock.now();
     let drawn: InvocationId | null = null;
     const chunksOf = (instance: InstanceId): number => context.chunksOf(this.node, instance);
-    // A primary that holds nothing any more leaves its place to whoever holds most: that one is worth finding.
-    const isRich = this.#primary !== null && chunksOf(this.#primary) > 0;
-    if (!isRich) this.#primary = context.richestOf(this.node) ?? this.#primary;
+    this.#primary = context.primaryOf(this.node, this.#primary);
     return {
       now,
       primary: this.#primary,

@@ -59,6 +59,8 @@ export class NodeSpace {
   #replica: InstanceId | null = null;
   /** What it holds is taken from the durable table, and it has not yet said so itself. */
   #isReplicaAssumed = false;
+  /** Proven gone while the replica was only assumed: what becomes of their chunks waits for its word. */
+  readonly #gone = new Set<InstanceId>();
   #changes = 0;
 
   constructor(node: NodeIndex, budgetBytes: number) {
@@ -90,10 +92,14 @@ export class NodeSpace {
     return this.#confirmed > 0;
   }
 
-  /** How many chunks this instance holds, copies among them. */
+  /** How many chunks this instance holds, copies among them, and those of which it is to say whether it has copies. */
   chunksOf(instance: InstanceId): number {
     const store = this.#stores.get(instance);
-    return store === undefined ? 0 : store.chunks + store.copies;
+    if (store === undefined || this.#gone.has(instance)) return 0;
+    let count = store.chunks + store.copies;
+    if (instance === this.#replica)
+      for (const gone of this.#gone) count += this.#stores.get(gone)?.chunks ?? 0;
+    return count;
   }
 
   /** The instance that holds copies; null before the first backup, and after it took the primary's place. */
@@ -111,8 +117,16 @@ export class NodeSpace {
     return this.#changes;
   }
 
-  /** Who holds most; null when nobody holds any. */
-  richest(): InstanceId | null {
+  /**
+   * Whom the next wake is to find. A primary that holds nothing any more leaves its place to whoever holds most; and while
+   * chunks wait for the replica's word, it comes before all others: found or not, that decides it.
+   */
+  primaryAfter(before: InstanceId | null): InstanceId | null {
+    if (this.awaitsReplica) return this.#replica;
+    return before !== null && this.chunksOf(before) > 0 ? before : (this.#richest() ?? before);
+  }
+
+  #richest(): InstanceId | null {
     let best: InstanceId | null = null;
     for (const instance of this.#stores.keys())
       if (this.chunksOf(instance) > (best === null ? 0 : this.chunksOf(best))) best = instance;
@@ -161,8 +175,8 @@ export class NodeSpace {
   }
 
   /**
-   * Known from the durable table: this instance was offered all chunks of versions below. It is taken to hold them until it
-   * speaks: what it lacks its digest will tell, and the other way round nobody would ask it once its primary is gone.
+   * Known from the durable table: this instance was offered chunks of versions below. It is taken to hold them until it
+   * speaks, so that it is asked once its primary is gone; more than that does not rest on it: see `awaitReplica`.
    */
   assumeReplica(instance: InstanceId, below: number): void {
     this.setReplica(instance);
@@ -171,9 +185,33 @@ export class NodeSpace {
     this.#isReplicaAssumed = true;
   }
 
-  /** The replica has shown by digest or inventory that it holds what it is believed to. */
+  /** The instance has shown by digest or inventory that it holds what it is believed to. */
   noteProven(instance: InstanceId): void {
     if (instance === this.#replica) this.#isReplicaAssumed = false;
+    this.#gone.delete(instance);
+  }
+
+  /**
+   * The instance is gone. True when its chunks stay as they are until the replica has been heard: what an earlier proxy wrote
+   * down of its copies may be too much or too little, and nothing is moved, forgotten or repaired on the strength of that.
+   */
+  awaitReplica(gone: InstanceId): boolean {
+    const isAwaited = this.#isReplicaAssumed && gone !== this.#replica;
+    if (isAwaited) this.#gone.add(gone);
+    return isAwaited;
+  }
+
+  /** Whether chunks of an instance that is gone wait for the word of the replica. */
+  get awaitsReplica(): boolean {
+    return this.#isReplicaAssumed && this.#gone.size > 0;
+  }
+
+  /** Instances that are gone and wait no more: the replica has been heard, or is none any more. */
+  takeGone(): readonly InstanceId[] {
+    if (this.#isReplicaAssumed) return [];
+    const gone = [...this.#gone];
+    this.#gone.clear();
+    return gone;
   }
 
   /** Whether that the replica holds its copies is only what an earlier proxy wrote down. */
@@ -213,7 +251,7 @@ export class NodeSpace {
   /** The instance that confirmed it is gone, and the replica's copy takes its place: nobody had to move. */
   promote(record: ChunkRecord): InstanceId | null {
     const replica = this.#replica;
-    if (replica === null || !record.hasCopy) return null;
+    if (replica === null || !record.hasCopy || this.#isReplicaAssumed) return null;
     this.confirm(record.id, replica);
     return replica;
   }
@@ -270,6 +308,7 @@ export class NodeSpace {
   /** The instance and its store are gone; whoever calls has released its chunks. */
   forget(instance: InstanceId): void {
     if (instance === this.#replica) this.setReplica(null);
+    this.#gone.delete(instance);
     this.#stores.delete(instance);
   }
 

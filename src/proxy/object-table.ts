@@ -243,36 +243,22 @@ export class ObjectTable {
 
   /**
    * The store of an instance is gone with all its chunks. Those of which the replica has a copy lie there from now on;
-   * objects with too little left are forgotten.
+   * objects with too little left are forgotten. Both only when the replica has been heard in this term.
    */
   loseInstance(node: NodeIndex, instance: InstanceId): void {
     const space = this.#context.spaces[node];
     if (space === undefined) return;
-    const moved = new Set<ObjectVersion>();
-    let hasFailedOver = false;
-    for (const record of [...space.chunks.values()]) {
-      if (record.instance !== instance) continue;
-      const { object, id } = record;
-      const replica = object === null ? null : space.promote(record);
-      if (object !== null && replica !== null) {
-        setPlace(object, id.stripe, id.index, { node, instance: replica });
-        moved.add(object);
-        hasFailedOver = true;
-        continue;
-      }
-      if (record.object === null) {
-        space.release(record.id, false); // Of a PUT under way, which finds out when it commits.
-        continue;
-      }
-      this.markMissing(record.object, record.id.stripe, record.id.index);
-      this.forgetIfLost(record.object, record.id.stripe);
-    }
-    space.forget(instance);
-    if (hasFailedOver) {
-      space.setReplica(null); // It is what the table counts on now; the next backup finds another.
-      this.#context.counters.failovers++;
-    }
-    this.#recordMoves(moved, space);
+    for (const { instance: holder, object, id } of [...space.chunks.values()])
+      if (holder === instance && object === null) space.release(id, false); // Of a PUT under way, which finds out when it commits.
+    if (space.awaitReplica(instance)) return;
+    this.#lose(space, [instance]);
+    this.settleLosses(space);
+  }
+
+  /** Decides what waited for the word of the node's replica, if that has been heard by now, or is gone itself. */
+  settleLosses(space: NodeSpace): void {
+    const gone = space.takeGone();
+    if (gone.length > 0) this.#lose(space, gone);
   }
 
   /** Forgets the version when fewer than d chunks of the stripe are stored anywhere. */
@@ -316,6 +302,28 @@ export class ObjectTable {
     }
     matching.sort((a, b) => compareUtf8(a.key, b.key));
     return { objects: matching.slice(0, limit), isLast: matching.length <= limit };
+  }
+
+  #lose(space: NodeSpace, gone: readonly InstanceId[]): void {
+    const moved = new Set<ObjectVersion>();
+    for (const record of [...space.chunks.values()]) {
+      const { object, id } = record;
+      if (object === null || record.instance === null || !gone.includes(record.instance)) continue;
+      const replica = space.promote(record);
+      if (replica === null) {
+        this.markMissing(object, id.stripe, id.index);
+        this.forgetIfLost(object, id.stripe);
+        continue;
+      }
+      setPlace(object, id.stripe, id.index, { node: space.node, instance: replica });
+      moved.add(object);
+    }
+    for (const instance of gone) space.forget(instance);
+    if (moved.size > 0) {
+      space.setReplica(null); // It is what the table counts on now; the next backup finds another.
+      this.#context.counters.failovers++;
+    }
+    this.#recordMoves(moved, space);
   }
 
   /** The replica is the primary now: durable, for a restart looks for the instances that are written down. */

@@ -85,13 +85,19 @@ export class Pool {
     const instance = link.awakeInstance;
     if (space === undefined || instance === null) return;
     this.#audits.delete(link.node); // One that an earlier invocation could not finish.
-    if (hello === null) return this.sendDrops(link);
+    if (hello === null) {
+      this.sendDrops(link);
+      // It took over before it was compared with what was written down of it: what it lacks nobody else would say.
+      if (space.isReplicaAssumed && instance === space.replica) this.#audit(link, space, instance);
+      return;
+    }
     space.setBudget(hello.budgetBytes);
     const { low, high } = space.digest(instance);
     const isEqual = low === hello.storeDigestLow && high === hello.storeDigestHigh;
     this.sendDrops(link);
-    if (isEqual) space.noteProven(instance);
-    else this.#audit(link, space, instance);
+    if (!isEqual) return this.#audit(link, space, instance);
+    space.noteProven(instance);
+    this.#table?.settleLosses(space);
   }
 
   onInventory(link: NodeLink, page: MessageOf<"inventory">): void {
@@ -100,6 +106,8 @@ export class Pool {
     if (!audit.onPage(page)) return;
     this.#audits.delete(link.node);
     const drops = audit.settle(this.#table);
+    const space = this.spaces[link.node];
+    if (space !== undefined) this.#table?.settleLosses(space);
     for (let from = 0; from < drops.length; from += DROPS_PER_MESSAGE)
       link.send(0, { kind: "chunkDrop", chunks: drops.slice(from, from + DROPS_PER_MESSAGE) });
   }

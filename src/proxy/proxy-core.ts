@@ -271,7 +271,7 @@ export class ProxyCore {
       invoke: (node, invocation, purpose, done) => this.#invoke(node, invocation, purpose, done),
       bill: (purpose, outcome, elapsedMs) => ledger.record(purpose, outcome, elapsedMs),
       chunksOf: (node, instance) => this.#spaces[node]?.chunksOf(instance) ?? 0,
-      richestOf: (node) => this.#spaces[node]?.richest() ?? null,
+      primaryOf: (node, before) => this.#spaces[node]?.primaryAfter(before) ?? before,
       onSeen: (node, instance) => this.#spaces[node]?.noteSeen(instance, clock.now()),
       onAwake: (link, hello) => {
         this.#pool.onAwake(link, hello);
@@ -306,7 +306,7 @@ export class ProxyCore {
       policy: stay,
     };
     ports.platform.invoke(node, sealOrder(ports.crypto, this.#keyOf(node), order), (outcome) => {
-      const end = endOfReign(outcome, this.#pool.link(node).hasGreeted);
+      const end = endOfReign(outcome, node, this.#pool.links);
       if (end !== null) this.#standAside(end);
       done(outcome);
     });

@@ -46,9 +46,8 @@ export class StoreAudit {
         table?.forgetIfLost(object, id.stripe);
       }
     }
-    space.noteProven(this.instance);
     const isReplica = space.replica === this.instance;
-    return this.#listed.filter((chunk) => {
+    const unwanted = this.#listed.filter((chunk) => {
       const record = space.chunks.get(chunkName(chunk));
       if (record === undefined) return true;
       // Not yet confirmed: it may be on its way to this very instance.
@@ -56,6 +55,8 @@ export class StoreAudit {
       if (isReplica && record.object !== null) space.confirmCopy(record);
       return !(isReplica && record.hasCopy);
     });
+    space.noteProven(this.instance);
+    return unwanted;
   }
 }
 

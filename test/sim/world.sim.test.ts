@@ -2,9 +2,10 @@
 // Each is the production code of proxy, functions and clients in virtual time under its own faults.
 
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { CoverageTable } from "../../src/sim/coverage.ts";
-import { scenarioOf } from "../../src/sim/scenario.ts";
+import { type Scenario, scenarioOf } from "../../src/sim/scenario.ts";
 import { runScenario } from "../../src/sim/world.ts";
 
 const run = (seed: number) => runScenario(scenarioOf(seed));
@@ -21,6 +22,16 @@ test(`simulation: seeds 1 to ${SEEDS} break no promise, and every kind of fault 
   const missed = covered.holes.filter((name) => name.startsWith("fault: "));
   assert.deepEqual(missed, [], "raise the share of these faults in scenario.ts");
 });
+
+const fixtures = new URL("fixtures/", import.meta.url);
+
+for (const name of readdirSync(fixtures)) {
+  test(`simulation: ${name}, which broke a promise once, breaks none`, () => {
+    // Proof of the cast: it was written as one, with every field.
+    const scenario = JSON.parse(readFileSync(new URL(name, fixtures), "utf8")) as Scenario;
+    assert.deepEqual(runScenario(scenario).violations, []);
+  });
+}
 
 test("simulation: a seed is one run, to the last microsecond", () => {
   assert.deepEqual(run(5), run(5));

@@ -143,7 +143,7 @@ export class LinkWorld {
       },
       bill: () => {},
       chunksOf: (_node, instance) => this.chunksOf.get(instance) ?? 0,
-      richestOf: () => this.richest,
+      primaryOf: (_node, before) => this.richest ?? before,
       onSeen: () => {},
       onAwake: (link) => this.awake.push(link.state.kind === "awake" ? link.state.instance : "?"),
       onInventory: () => {},

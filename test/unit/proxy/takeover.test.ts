@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { compareReigns, readAnswer } from "../../../src/core/invocation.ts";
 import { all, bodyOf, first, type TestClient } from "./client.ts";
+import { emptyImage } from "./memory-store.ts";
 import { put } from "./steps.ts";
 import { World } from "./world.ts";
 
@@ -86,4 +87,22 @@ test("reigns: of any two that differ one is the older, whoever is asked", () => 
   for (const [at, a] of reigns.entries())
     for (const [other, b] of reigns.entries())
       assert.equal(Math.sign(compareReigns(a, b)), Math.sign(at - other));
+});
+
+test("takeover: a proxy whose state was lost and whose clock was set back ends in words that name the remedy", () => {
+  const world = new World({ nodes: 3, image: { ...emptyImage(), term: 50 } });
+  put(world, world.client(), "k", bodyOf(3_000, 1));
+  world.settle();
+  Object.assign(world.image, { generation: 8, term: 10 });
+  world.image.objects.clear();
+  world.restart();
+  const client = world.client(2);
+  const putting = client.openPut("k");
+  world.clock.until(() => putting.messages.length > 0);
+  client.sendBody(putting, "k", bodyOf(3_000, 2));
+  world.clock.advance(5_000);
+  const refused = first(client.exchanges.get(0)!, "refused");
+  assert.equal(refused.code, "ICACHE_SUPERSEDED");
+  assert.match(refused.reason, /term 11 .* is over: term 51 .*clock.*state folder/);
+  assert.notEqual(client.closeReason, null);
 });
