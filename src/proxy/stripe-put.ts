@@ -37,7 +37,7 @@ export interface StripePutOwner {
  * re-dials alone, though nothing is wrong with any node.
  */
 const ATTEMPTS_MAX = 8;
-/** A chunk of which nothing was heard for so long is tried on another node. */
+/** A chunk of which nothing was heard for so long is tried on another node, if there is one. */
 const STALL_MS = 8_000;
 
 interface ChunkPut {
@@ -168,7 +168,7 @@ export class StripePut implements UploadOwner {
     if (chunk.state !== "pending") return;
     chunk.upload?.cancel();
     chunk.upload = null;
-    this.#retry(chunk, true);
+    this.#retry(chunk, undefined);
   }
 
   onChunk(message: MessageOf<"putChunk">): void {
@@ -257,7 +257,10 @@ export class StripePut implements UploadOwner {
     if (chunk === undefined) return;
     chunk.upload = null;
     // The same node once more when only its invocation ended, or the bytes were damaged on the way.
-    this.#retry(chunk, (reason === "interrupted" || reason === "corrupt") && chunk.attempt === 0);
+    const isPassing = reason === "interrupted" || reason === "corrupt";
+    const other = isPassing && chunk.attempt === 0 ? undefined : this.#reserveOther(chunk);
+    if (other === undefined && !isPassing) this.#fail(chunk);
+    else this.#retry(chunk, other);
   }
 
   /** Ends what is under way. Without a commit everything that was stored is dropped again. */
@@ -273,7 +276,15 @@ export class StripePut implements UploadOwner {
     }
   }
 
-  #retry(chunk: ChunkPut, onSameNode: boolean): void {
+  /** Room on a node that has no chunk of this stripe; undefined in a pool no larger than its code. */
+  #reserveOther(chunk: ChunkPut): NodeIndex | undefined {
+    if (this.#isStored || this.#isClosed) return undefined;
+    const others = new Set(this.#chunks.map((other) => other.node));
+    return this.#context.pool.reserve([{ id: chunk.id, bytes: chunk.bytes }], others)?.[0];
+  }
+
+  /** Once more, on another node where room was reserved for it, or on its own. */
+  #retry(chunk: ChunkPut, other: NodeIndex | undefined): void {
     if (this.#isStored || this.#isClosed) return this.#fail(chunk);
     if (chunk.way !== null) this.#channel.direct?.forget(this.#context.pool.link(chunk.node));
     chunk.way = null; // Once only: what failed directly goes through the proxy.
@@ -281,15 +292,11 @@ export class StripePut implements UploadOwner {
     chunk.received = 0;
     chunk.allowed = CREDIT_BYTES_INITIAL;
     chunk.movedAt = this.#context.clock.now();
-    if (chunk.attempt >= ATTEMPTS_MAX) return this.#fail(chunk);
-    if (!onSameNode) {
-      const others = new Set(this.#chunks.map((other) => other.node));
+    if (other !== undefined) {
       this.#release(chunk);
-      const [node] =
-        this.#context.pool.reserve([{ id: chunk.id, bytes: chunk.bytes }], others) ?? [];
-      if (node === undefined) return this.#fail(chunk);
-      chunk.node = node;
+      chunk.node = other;
     }
+    if (chunk.attempt >= ATTEMPTS_MAX) return this.#fail(chunk);
     this.#context.counters.resends++;
     this.#context.pool.link(chunk.node).wake("serve");
     this.#channel.send({
@@ -358,9 +365,12 @@ export class StripePut implements UploadOwner {
         const isAtNode =
           chunk.upload !== null && (chunk.received === chunk.bytes || !chunk.upload.link.isAwake);
         if (chunk.state !== "pending" || !isAtNode || now - chunk.movedAt < STALL_MS) continue;
+        const other = this.#reserveOther(chunk);
+        // A cold start takes its time, and there is nowhere else to go: the PUT's deadline bounds the wait.
+        if (other === undefined && chunk.upload?.link.isAwake === false) continue;
         chunk.upload?.cancel();
         chunk.upload = null;
-        this.#retry(chunk, false);
+        this.#retry(chunk, other);
       }
       this.#judge();
       if (!this.#isStored && !this.#isClosed) this.#tick();

@@ -128,6 +128,46 @@ test("put: a chunk whose node crashes is asked for again and stored elsewhere", 
   assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
 });
 
+test("put: in a pool no larger than the code it waits for cold starts of ten seconds", () => {
+  const world = new World({ nodes: 3 });
+  world.coldStartMs = 10_000;
+  const client = world.client();
+  const body = bodyOf(3_000);
+  assert.equal(first(put(world, client, "k", body), "putDone").outcome, "stored");
+  assert.ok(world.clock.now() < 11_000, `${world.clock.now()} ms`);
+  assert.equal(world.proxy.counters.resends, 0);
+});
+
+test("put: in a pool no larger than the code a chunk that is interrupted again and again stays with its node", () => {
+  const world = new World({ nodes: 3 });
+  const client = world.client();
+  const body = bodyOf(900);
+  const exchange = client.openPut("k");
+  world.clock.until(() => exchange.messages.length > 0);
+  client.send(exchange.channel, { kind: "putStripe", stripe: 0, bytes: body.length });
+  const { version } = first(exchange, "putOpened");
+  const content = chunkOf(body, 1, 2);
+  const askedOf = () => world.toFunctions.filter(({ message }) => message.kind === "chunkPut");
+  for (let attempt = 0; attempt < 4; attempt++) {
+    const announced = { stripe: 0, index: 1, attempt, bytes: content.length };
+    client.send(exchange.channel, {
+      kind: "putChunk",
+      ...announced,
+      ...digestOf("k", version, 1, content),
+    });
+    world.clock.until(() => askedOf().length === attempt + 1);
+    world.reclaim(askedOf()[attempt]!.node);
+    world.clock.until(() => all(exchange, "resend").length === attempt + 1);
+  }
+  assert.equal(new Set(askedOf().map(({ node }) => node)).size, 1);
+  for (const [index, attempt] of [0, 4, 0].entries())
+    client.sendChunk(exchange, "k", body, index, attempt);
+  client.commit(exchange, 900);
+  world.clock.until(() => exchange.messages.some(({ kind }) => kind === "putDone"), 20_000);
+  world.settle();
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+});
+
 test("put: a function that is full refuses, and the chunk is asked for again", () => {
   const world = new World({ budgetBytes: 20_000, nodes: 3 });
   const client = world.client();

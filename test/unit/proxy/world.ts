@@ -89,6 +89,8 @@ export class World {
   readonly stallAfterFound = new Set<number>();
   /** Nodes of which the proxy hears nothing. */
   readonly silent = new Set<number>();
+  /** How long a new instance takes before it runs. */
+  coldStartMs = 0;
   /** What the proxy sends over the next connection of a node arrives so much later. */
   readonly slowToFunctions = new Map<number, number>();
   wallMs = 1_000_000;
@@ -232,21 +234,27 @@ export class World {
       done(refusal);
       return;
     }
+    let startMs = 0;
     let hosted = (this.#instances.get(node) ?? []).find(
       (each) => !each.isGone && each.finish === null && !this.passedOver.has(each.core),
     );
     if (hosted === undefined) {
       hosted = this.#start(node);
+      startMs = this.coldStartMs;
       this.#instances.set(node, [...(this.#instances.get(node) ?? []), hosted]);
     }
     const running = hosted;
     running.finish = done;
-    running.core.invoke(JSON.parse(payload), 60_000, (answer) => {
-      const { finish } = running;
-      running.finish = null;
-      const outcome = { kind: "returned", payload: JSON.stringify(answer), report: null } as const;
-      this.clock.soon(() => finish?.(outcome));
-    });
+    const run = (): void =>
+      running.core.invoke(JSON.parse(payload), 60_000, (answer) => {
+        const { finish } = running;
+        running.finish = null;
+        const kind = "returned";
+        const outcome = { kind, payload: JSON.stringify(answer), report: null } as const;
+        this.clock.soon(() => finish?.(outcome));
+      });
+    if (startMs === 0) run();
+    else this.clock.setTimer(startMs, run);
   }
 
   #start(node: number): Hosted {
