@@ -6,12 +6,15 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CacheError } from "../../src/entry/library.ts";
 import { startPool, type TestPool, until } from "../support/pool.ts";
+import { throttledWhileWarm } from "../support/throttled.ts";
 import { makeBytes } from "./support/bytes.ts";
 
 /** As many nodes as chunks: each node holds one chunk of every stripe. */
 const NODES = 6;
 const PARITY = 2;
 const BYTES = 6_000_000;
+/** "At once", on a machine that does other things. */
+const ANSWER_MS_MAX = 1_000;
 
 async function begin(context: TestContext): Promise<TestPool> {
   return startPool(context, { nodes: NODES, code: "4+2" });
@@ -169,7 +172,7 @@ test("10: functions that always return at the edge of a request: no error, nothi
 });
 
 test("13: cold starts that take long: a PUT waits within its deadline, a GET of an absent key answers at once", async (context) => {
-  const COLD_MS = 4_000;
+  const COLD_MS = 10_000;
   const pool = await begin(context);
   const cache = pool.client();
   await pool.admin.faults({ coldStartDelayMs: COLD_MS });
@@ -185,7 +188,11 @@ test("13: cold starts that take long: a PUT waits within its deadline, a GET of 
   const putMs = performance.now() - startedAt;
   context.diagnostic(`PUT ${putMs.toFixed(0)} ms, miss ${answerMs.toFixed(1)} ms`);
   assert(putMs >= COLD_MS);
-  assert(answerMs < COLD_MS / 2);
+  assert(answerMs < ANSWER_MS_MAX, `${answerMs} ms`);
   const read = await cache.get("object");
   assert(read.kind === "hit" && body.equals(read.bytes));
+});
+
+test("12: Invoke throttled, then down, for a while: warm functions go on serving, and all is well after", async (context) => {
+  await throttledWhileWarm(context, 4_000);
 });

@@ -16,6 +16,8 @@ import { startPool, type TestPool, until } from "../support/pool.ts";
 const CONNECTIONS = 1_000;
 const IDLE = 5_000;
 const PING_MS_MAX = 3_000;
+/** Beside connections that crawl, 99 in 100 PINGs are as fast as this. */
+const PING_MS_CALM = 200;
 
 test("20: readers of 1 KB/s on a 100 MB GET, by HTTP and RESP: memory stays bounded, others are served, they are cut off", async (context) => {
   const pool = await startPool(context, { nodes: 24, code: "10+2", memoryMb: 256 });
@@ -83,9 +85,11 @@ test("21: 1,000 connections that send a byte now and then, on every port: closed
   }, 10_000);
   context.after(() => clearInterval(more));
   const ms = await until("all are closed", 90_000, () => sockets.every((each) => each.destroyed));
+  const [worst, most] = [await ping.stop(), ping.quantile(0.99)];
   context.diagnostic(
-    `closed within ${ms.toFixed(0)} ms, PING ${await ping.stop()} ms at the worst`,
+    `closed within ${ms.toFixed(0)} ms, PING p99 ${most.toFixed(1)} ms, ${worst} ms at the worst`,
   );
+  assert(most < PING_MS_CALM, `PING p99 ${most} ms`);
 });
 
 test("29: 64 clients put 200 MB each through a proxy with a heap of 512 MB: stored or refused, never killed", async (context) => {
@@ -236,7 +240,8 @@ test("load: PING while 400 MB values stream", async (context) => {
 /** Pings by RESP, ten times a second, until it is told to stop; the worst answer in milliseconds. */
 function watchPing(pool: TestPool) {
   const socket = open(pool.proxy.ready.resp);
-  let [isOver, worstMs] = [false, 0];
+  let isOver = false;
+  const times: number[] = [];
   const watching = (async () => {
     while (!isOver) {
       const startedAt = performance.now();
@@ -244,7 +249,7 @@ function watchPing(pool: TestPool) {
       const answered = new Promise<boolean>((done) => socket.once("data", () => done(true)));
       const late = sleep(PING_MS_MAX, false, { ref: false });
       assert(await Promise.race([answered, late]), `no PONG within ${PING_MS_MAX} ms`);
-      worstMs = Math.max(worstMs, performance.now() - startedAt);
+      times.push(performance.now() - startedAt);
       await sleep(100);
     }
     socket.destroy();
@@ -253,8 +258,10 @@ function watchPing(pool: TestPool) {
     stop: async () => {
       isOver = true;
       await watching;
-      return worstMs.toFixed(1);
+      return Math.max(0, ...times).toFixed(1);
     },
+    quantile: (part: number): number =>
+      times.toSorted((a, b) => a - b)[Math.floor(part * times.length)] ?? 0,
   };
 }
 

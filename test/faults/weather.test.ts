@@ -7,9 +7,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { makeBytes } from "../e2e/support/bytes.ts";
 import { nodeOf } from "../support/nodes.ts";
 import { startPool, until } from "../support/pool.ts";
+import { throttledWhileWarm } from "../support/throttled.ts";
 
 const BYTES = 4_000_000;
 const LATE_MS_MAX = 3_000;
+/** How long Invoke is refused. */
+const THROTTLE_MS = Number(process.env["FAULTS_THROTTLE_MS"] ?? 60_000);
+/** With one function stopped, 99 in 100 GETs are as fast as this, and as ten times without. */
+const P99_MS_MAX = 2_000;
 
 test("8: one function stopped: every GET completes, and the slowest do not wait for it", async (context) => {
   const pool = await startPool(context, { nodes: 8, code: "4+2" });
@@ -23,8 +28,10 @@ test("8: one function stopped: every GET completes, and the slowest do not wait 
   const say = (times: readonly number[]) =>
     `p50 ${quantile(times, 0.5)}, p99 ${quantile(times, 0.99)}, max ${quantile(times, 1)} ms`;
   context.diagnostic(`before: ${say(calm)}; with one stopped: ${say(stopped)}`);
+  const bound = Math.min(P99_MS_MAX, Math.max(200, 10 * quantile(calm, 0.99)));
+  assert(quantile(stopped, 0.99) < bound, `p99 ${quantile(stopped, 0.99)} ms, bound ${bound}`);
   // An invocation in doubt lasts 45 s and more: nothing here may be of that order.
-  assert(quantile(stopped, 1) < 10_000);
+  assert(quantile(stopped, 1) < 2 * P99_MS_MAX, `slowest ${quantile(stopped, 1)} ms`);
   assert.equal((await pool.admin.counters()).instancesStarted, 8);
 
   async function readAll(count: number): Promise<number[]> {
@@ -41,45 +48,11 @@ test("8: one function stopped: every GET completes, and the slowest do not wait 
 });
 
 test("12: Invoke throttled, then down: warm functions go on serving, wakes back off, and all is well after", async (context) => {
-  const FAULT_MS = Number(process.env["FAULTS_THROTTLE_MS"] ?? 20_000);
-  const pool = await startPool(context, { nodes: 8, code: "4+2", linger: "30s" });
-  const cache = pool.client();
-  const body = makeBytes(12, BYTES);
-  for (const fault of ["throttleMs", "unavailableMs"] as const) {
-    for (let index = 0; index < 5; index++) await cache.put(`object ${index}`, body);
-    // Invocations end after 45 s at most; new ones give the warm functions most of that.
-    await pool.admin.faults({ [fault]: FAULT_MS });
-    const endsAt = performance.now() + FAULT_MS;
-    let [hits, misses] = [0, 0];
-    while (performance.now() < endsAt) {
-      const read = await cache.get(`object ${hits % 5}`, { deadlineMs: 2_000 });
-      assert(read.kind === "miss" || body.equals(read.bytes));
-      if (read.kind === "hit") hits++;
-      else {
-        misses++;
-        assert.equal(read.reason, "unreachable");
-      }
-      await sleep(50);
-    }
-    const { counters } = await pool.status();
-    context.diagnostic(
-      `${fault} for ${FAULT_MS} ms: ${hits} hits, ${misses} misses, ${counters.throttles} throttles so far`,
-    );
-    assert(hits > 0, "warm functions served nothing");
-    await until("all hit again", 60_000, async () => {
-      const reads = await Promise.all(
-        Array.from({ length: 5 }, (_, index) =>
-          cache.get(`object ${index}`, { deadlineMs: 5_000 }),
-        ),
-      );
-      return reads.every((read) => read.kind === "hit" && body.equals(read.bytes));
-    });
-  }
-  assert.equal((await pool.admin.counters()).instancesStarted, 8);
+  await throttledWhileWarm(context, THROTTLE_MS);
 });
 
 test("12: Invoke throttled while functions sleep: clean misses, tries that back off, and hits afterwards", async (context) => {
-  const FAULT_MS = Number(process.env["FAULTS_THROTTLE_MS"] ?? 20_000);
+  const FAULT_MS = THROTTLE_MS;
   const NODES = 8;
   const pool = await startPool(context, { nodes: NODES, code: "4+2" });
   const cache = pool.client();
