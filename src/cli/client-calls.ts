@@ -5,6 +5,7 @@ import type { Cache, Miss } from "../client/api.ts";
 import { CacheError } from "../core/errors.ts";
 import type { CommandContext } from "./context.ts";
 import { CommandError, type ExitName } from "./exit-codes.ts";
+import { ownToken } from "./tokens-file.ts";
 
 /** A byte rate that is slow for any cache: the deadline of a transfer grows by its size at this rate. */
 const SLOW_BYTES_PER_MS = 4_000;
@@ -16,8 +17,9 @@ export async function withCache<Result>(
   act: (cache: Cache) => Promise<Result>,
 ): Promise<Result> {
   const { url } = context.settings;
+  const token = ownToken(context.settings);
   try {
-    const cache = await context.composition.connect(url);
+    const cache = await context.composition.connect(url, token);
     try {
       return await act(cache);
     } finally {

@@ -25,8 +25,8 @@ export interface CommandRow {
   load(): Promise<CommandModule>;
 }
 
-const CLIENT: readonly SettingName[] = ["url", "deadlineMs"];
-const CHAOS: readonly SettingName[] = ["url", "lambda"];
+const CLIENT: readonly SettingName[] = ["url", "token", "tokenFile", "deadlineMs"];
+const CHAOS: readonly SettingName[] = ["url", "token", "tokenFile", "lambda"];
 
 /** The commands in the order of the help. */
 export const COMMANDS: readonly CommandRow[] = [
@@ -193,7 +193,7 @@ export const COMMANDS: readonly CommandRow[] = [
     name: "bench",
     arguments: "",
     summary: "measure puts and gets, of this cache or of others beside it",
-    settings: ["url", "seed"],
+    settings: ["url", "token", "tokenFile", "seed"],
     options: [
       { flags: "--op <op>", summary: "put, get or mixed (half and half)", byDefault: "mixed" },
       { flags: "-n, --count <count>", summary: "operations in all", byDefault: "100" },

@@ -2,6 +2,7 @@
 // in, each part loaded only when a command asks for it. Types only.
 
 import type { Cache } from "../client/api.ts";
+import type { Access } from "../core/access.ts";
 import type { CodeRule } from "../core/code.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
 import type { ProxyStatus } from "../core/status.ts";
@@ -55,6 +56,10 @@ export interface PoolOptions {
   readonly stateDir: string | null;
   /** A file with the membership document; absent: this proxy owns every key. */
   readonly ringFile?: string;
+  /** What tokens stand for; absent: everybody may do everything. */
+  readonly access?: Access;
+  /** What the proxy shows to those it shares the keys with. */
+  readonly peerToken?: string;
   /** Hex; empty: drawn at random, and kept in the state folder when there is one. */
   readonly secretHex: string;
   /** Absent: linger as long as costs one invoke fee. */
@@ -94,7 +99,7 @@ export interface RunningPool {
 
 /** The roots, as src/entry provides them. */
 export interface Composition {
-  connect(url: string): Promise<Cache>;
+  connect(url: string, token: string): Promise<Cache>;
   startLambda(options: LambdaOptions): Promise<RunningLambda>;
   /** The proxy and its doors, with functions at the Lambda service `lambdaUrl`. */
   startPool(options: PoolOptions, lambdaUrl: string): Promise<RunningPool>;

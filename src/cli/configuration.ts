@@ -180,6 +180,12 @@ function relationProblems(settings: Settings, workers: number): string[] {
         `${settings.nodes}; give --nodes ${chunkCount(widest)} or a smaller --code`,
     );
   }
+  const { tokens, token, tokenFile, ring } = settings;
+  const isShared = workers > 1 || ring !== "none";
+  if (tokens !== "none" && isShared && token === "" && tokenFile === "none")
+    problems.push(
+      "tokens: proxies that share the keys show each other a token: give INFINICACHE_TOKEN or --token-file with one of role admin",
+    );
   return [...problems, ...originProblems(settings, workers)];
 }
 

@@ -23,7 +23,11 @@ export async function detach(context: CommandContext): Promise<ExitName> {
   const child = spawn(process.execPath, args, {
     detached: true,
     stdio: ["ignore", "pipe", log],
-    env: { ...environment, [environmentName("secret")]: settings.secret },
+    env: {
+      ...environment,
+      [environmentName("secret")]: settings.secret,
+      [environmentName("token")]: settings.token,
+    },
   });
   closeSync(log);
   const line = await readyLine(child);

@@ -8,6 +8,7 @@ import type { CommandContext } from "./context.ts";
 import { CommandError, type ExitName } from "./exit-codes.ts";
 import { describeHolder, findPortHolder } from "./port-holder.ts";
 import type { Settings } from "./settings.ts";
+import { ownToken, readTokens } from "./tokens-file.ts";
 import { formatBytes } from "./units.ts";
 
 /** All functions together may take this share of the memory that is free: the rest is for transfers and others. */
@@ -48,6 +49,8 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
     pricing: settings.pricing,
     ...(settings.advertise === "" ? {} : { advertise: settings.advertise }),
     ...originOf(settings),
+    ...(settings.tokens === "none" ? {} : { access: readTokens(settings.tokens) }),
+    peerToken: ownToken(settings),
   };
 }
 

@@ -58,7 +58,8 @@ export const SETTINGS = {
     kind: "text",
     schema: z.string().min(1),
     byDefault: "127.0.0.1",
-    summary: "address to listen on; there is no authentication yet, so keep it a private one",
+    summary:
+      "address to listen on; nothing is encrypted, so keep it a private one, and see --tokens",
   }),
   port: row<number>({
     flag: "port",
@@ -310,6 +311,31 @@ export const SETTINGS = {
     summary: "the pool's secret in hex; empty: drawn at random, and kept in the state folder",
     isSecret: true,
   }),
+  tokens: row<string>({
+    flag: "tokens",
+    argument: "FILE",
+    kind: "text",
+    schema: z.string().min(1),
+    byDefault: "none",
+    summary: "JSON file with the tokens of clients; none: everybody may do everything",
+  }),
+  token: row<string>({
+    flag: "token",
+    argument: "TOKEN",
+    kind: "text",
+    schema: z.string().regex(/^[!-~]{0,4096}$/, "must be 4096 ASCII characters at most"),
+    byDefault: "",
+    summary: "what a command shows to the proxy, and a proxy to those it shares the keys with",
+    isSecret: true,
+  }),
+  tokenFile: row<string>({
+    flag: "token-file",
+    argument: "FILE",
+    kind: "text",
+    schema: z.string().min(1),
+    byDefault: "none",
+    summary: "file that holds the token to show, where INFINICACHE_TOKEN has none",
+  }),
 } as const;
 
 /** The name of a setting. */
@@ -355,6 +381,7 @@ export function configurationSchema(): Record<string, unknown> {
 /** What a pool is made by: its proxy, functions and doors. */
 export const POOL_SETTINGS: readonly SettingName[] = [
   ...(["host", "port", "nodes", "memoryMb", "code", "pool", "state", "ring", "secret"] as const),
+  ...(["tokens", "token", "tokenFile"] as const),
   ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
   ...(["backupIntervalMs", "backupSelection"] as const),
   ...(["repairMbPerSecond", "repairDollarsPerHour"] as const),

@@ -129,6 +129,7 @@ class Worker {
         ...environment,
         [WORKER_VARIABLE]: "1",
         [environmentName("secret")]: settings.secret,
+        [environmentName("token")]: settings.token,
       },
     });
     this.#child = child;

@@ -11,8 +11,8 @@ import { packageVersion } from "./version.ts";
 const UNREACHABLE_MS = 2_000;
 
 const composition: Composition = {
-  connect: async (url) =>
-    (await import("./library.ts")).connect({ url, unreachableMs: UNREACHABLE_MS }),
+  connect: async (url, token) =>
+    (await import("./library.ts")).connect({ url, token, unreachableMs: UNREACHABLE_MS }),
   startLambda: async (options) => (await import("./local.ts")).startLambda(options),
   startPool: async (options, lambdaUrl) =>
     (await import("./local.ts")).startPool(options, lambdaUrl),

@@ -13,7 +13,6 @@ import { CacheError } from "../core/errors.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import { startHttpServer } from "../gateway/http/server.ts";
 import { startRespServer } from "../gateway/resp/server.ts";
-import { NodeCrypto } from "../host/node-crypto.ts";
 import { createHasher } from "../host/node-hash.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { SystemWallClock } from "../host/system-wall-clock.ts";
@@ -84,7 +83,7 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
       status,
       clock: new SystemClock(),
       wallClock: new SystemWallClock(),
-      crypto: new NodeCrypto(),
+      ...(options.access === undefined ? {} : { access: options.access }),
     };
     const resp = await startRespServer({ ...door, port: portAfter(port, 2) });
     const doors: { close(): Promise<void> }[] = [resp];

@@ -63,7 +63,7 @@ async function openWith(
       secret,
       platform,
     });
-    const cache = dial({ proxy });
+    const cache = dial({ proxy, token: options.peerToken ?? "" });
     const repairer = startRepairer(proxy);
     const close = async (): Promise<void> => {
       await repairer.close();

@@ -2,6 +2,7 @@
 // stand alone or live in an application, which then talks to it without a socket.
 
 import { keyHash } from "../checksum/chunk-digest.ts";
+import type { Access } from "../core/access.ts";
 import { CODE_RULES_DEFAULT, type CodeRule, chunkCount, formatCode } from "../core/code.ts";
 import { ClockEviction } from "../core/eviction.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
@@ -64,6 +65,10 @@ export interface ProxyOptions {
   readonly pricing?: "x86" | "arm";
   /** A file with the membership document that names this pool; absent: this proxy owns every key. */
   readonly ringFile?: string;
+  /** What tokens of clients stand for; absent: everybody may do everything. */
+  readonly access?: Access;
+  /** What this proxy shows to those it shares the keys with. */
+  readonly peerToken?: string;
 }
 
 /** A proxy at work. */
@@ -114,6 +119,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const core = new ProxyCore({
     onSuperseded: superseded.resolve,
     ...(ring === null ? {} : { ring }),
+    ...(options.access === undefined ? {} : { access: options.access }),
     pool: options.pool,
     nodes: options.nodes,
     nodeBudgetBytes: chunkBudget(options.nodeMemoryMb, false),
@@ -183,7 +189,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     superseded: superseded.promise,
     connect: () => {
       const [near, far] = connectionPair((task) => clock.nextTurn(task), ["application", "proxy"]);
-      core.acceptClient(far);
+      core.acceptClient(far, true);
       return near;
     },
     greetAll: () => new Promise((resolve) => core.greetAll(resolve)),
@@ -194,9 +200,8 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
 
 function openRing(options: ProxyOptions, path: string, clock: SystemClock): RingDuty {
   const file = new RingFile(path);
-  const askEpoch = ringPeers(new TcpDialer(), new NodeCrypto(), (delayMs, fire) =>
-    clock.setTimer(delayMs, fire),
-  );
+  const setTimer = (delayMs: number, fire: () => void) => clock.setTimer(delayMs, fire);
+  const askEpoch = ringPeers(new TcpDialer(), new NodeCrypto(), setTimer, options.peerToken);
   return new RingDuty({ id: options.pool, clock, read: () => file.read(), askEpoch });
 }
 

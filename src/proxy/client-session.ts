@@ -1,12 +1,14 @@
 // One connection of a client: hello and welcome, and the operations on its channels. What a client does
 // wrong ends here, with a refusal; nobody else notices.
 
+import { type Access, EVERYTHING, type Grant, NO_GRANT } from "../core/access.ts";
 import { keyFault, type ObjectKey } from "../core/ids.ts";
 import { toHex } from "../core/invocation.ts";
 import type { Membership } from "../core/membership.ts";
 import type { Crypto, Timer } from "../core/ports.ts";
 import type { Connection, ConnectionHandler, Envelope } from "../wire/connection.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
+import { admit } from "./admission.ts";
 import { DirectPeers } from "./direct-peers.ts";
 import { describe, GetOperation } from "./get-operation.ts";
 import { LeaseOperation } from "./lease-operation.ts";
@@ -36,6 +38,8 @@ export interface ClientSessionContext extends OperationContext {
   superseded(): string | null;
   statusJson(): string;
   readonly crypto: Crypto;
+  /** Null: everybody may do everything. */
+  readonly access: Access | null;
   /** A number by which functions know a client that listens. */
   nextPeer(): number;
   onClosed(session: ClientSession): void;
@@ -47,6 +51,8 @@ export class ClientSession implements ConnectionHandler {
   readonly #context: ClientSessionContext;
   readonly #operations = new Map<number, Operation>();
   readonly #helloTimer: Timer;
+  /** What the client may do; null until its token is known. */
+  #grant: Grant | null;
   #clientId: string | null = null;
   /** Nothing begins any more, and the connection closes with the last operation. */
   #isDraining = false;
@@ -54,9 +60,11 @@ export class ClientSession implements ConnectionHandler {
   #epoch = 0;
   #direct: DirectPeers | null = null;
 
-  constructor(connection: Connection, context: ClientSessionContext) {
+  /** `isTrusted`: a part of this process, which needs no token. */
+  constructor(connection: Connection, context: ClientSessionContext, isTrusted: boolean) {
     this.connection = connection;
     this.#context = context;
+    this.#grant = isTrusted || context.access === null ? EVERYTHING : null;
     connection.setHandler(this);
     this.#helloTimer = context.clock.setTimer(HELLO_MS_MAX, () =>
       connection.close("no hello in time"),
@@ -112,6 +120,9 @@ export class ClientSession implements ConnectionHandler {
   #onHello(message: MessageOf<"hello">): void {
     if (this.#clientId !== null) return this.#refuse("ICACHE_PROTOCOL", "hello was said before");
     this.#helloTimer.cancel();
+    const { access, wallClock } = this.#context;
+    this.#grant ??= access?.identify(message.token, wallClock.now()) ?? null;
+    if (this.#grant === null) return this.#refuse(NO_GRANT.code, NO_GRANT.reason);
     const superseded = this.#context.superseded();
     if (superseded !== null) return this.turnAway(superseded);
     this.#clientId = toHex(message.clientId);
@@ -150,7 +161,12 @@ export class ClientSession implements ConnectionHandler {
     return "sequence" in message && this.#context.outcomeOf(clientId, message.sequence) !== null;
   }
 
-  #begin(channel: number, message: Message, clientId: string): void {
+  #begin(channel: number, asked: Message, clientId: string): void {
+    const admission = admit(this.#grant, asked, this.#context.wallClock.now());
+    if (admission === null) return; // Of an operation that has ended on our side.
+    if (admission.kind === "refused")
+      return this.#send(channel, { kind: "failed", ...admission.refusal });
+    const { message } = admission;
     if (this.#operations.size >= CHANNELS_MAX) {
       return this.#send(channel, {
         kind: "failed",

@@ -153,9 +153,9 @@ export class ProxyCore {
     this.#functionAddress = address;
   }
 
-  /** Takes over a connection that a client opened. */
-  acceptClient(connection: Connection): void {
-    const session = new ClientSession(connection, this.#clientContext);
+  /** Takes over a connection that a client opened; `isTrusted`: within this process, so that it needs no token. */
+  acceptClient(connection: Connection, isTrusted = false): void {
+    const session = new ClientSession(connection, this.#clientContext, isTrusted);
     this.#clients.add(session);
     if (this.#isDraining) session.drain();
   }
@@ -341,7 +341,7 @@ export class ProxyCore {
   }
 
   #makeClientContext(): ClientSessionContext {
-    const { ports, nodes, codeRules, stragglerMs } = this.#options;
+    const { ports, nodes, codeRules, stragglerMs, access = null } = this.#options;
     const { clock, wallClock, random } = ports;
     const fetches = new ChunkFetches({
       clock,
@@ -351,7 +351,7 @@ export class ProxyCore {
       latency: this.#latency,
     });
     return {
-      ...{ clock, wallClock, random, stragglerMs },
+      ...{ clock, wallClock, random, stragglerMs, access },
       directChunkBytesMin: this.#options.directChunkBytesMin ?? DIRECT_CHUNK_BYTES_MIN,
       table: this.#table,
       pool: this.#pool,

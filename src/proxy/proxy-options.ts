@@ -1,5 +1,6 @@
 // What a proxy is made of and the world around it: interfaces only. Whoever composes one, really or in simulation, fills them.
 
+import type { Access } from "../core/access.ts";
 import type { CodeRule } from "../core/code.ts";
 import type { EvictionPolicy } from "../core/eviction.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
@@ -39,6 +40,8 @@ export interface ProxyCoreOptions {
   readonly directChunkBytesMin?: number;
   /** Absent: this proxy owns every key. */
   readonly ring?: RingDuty;
+  /** What tokens of clients stand for; absent: everybody may do everything. */
+  readonly access?: Access;
   /** Another proxy has taken over the pool, and this one has stood aside. Called once at most. */
   readonly onSuperseded?: (reason: string) => void;
   readonly ports: ProxyPorts;

@@ -12,6 +12,7 @@ export function ringPeers(
   dialer: Dialer,
   crypto: Pick<Crypto, "randomBytes">,
   setTimer: (delayMs: number, fire: () => void) => { cancel(): void },
+  token = "",
 ): (address: string, epoch: number, answer: (epoch: number | null) => void) => void {
   const asking = new Set<string>();
   return (address, epoch, answer) => {
@@ -41,7 +42,7 @@ export function ringPeers(
       const hello = {
         kind: "hello",
         clientId,
-        token: "",
+        token,
         epoch,
         agent: "infinicache-proxy",
       } as const;

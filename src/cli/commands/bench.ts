@@ -21,6 +21,7 @@ import {
 import type { CommandContext, CommandOptions } from "../context.ts";
 import { CommandError, type ExitName } from "../exit-codes.ts";
 import { formatTable } from "../terminal.ts";
+import { ownToken } from "../tokens-file.ts";
 import { formatMs, formatRate, parseBytes, parseDurationMs } from "../units.ts";
 
 const PREFIX = "bench/";
@@ -138,7 +139,7 @@ async function openTarget(context: CommandContext, plan: Plan): Promise<Opened> 
     if (target === "redis") return await many(() => redisTarget(host, port));
     if (target === "memcached") return await many(() => memcachedTarget(host, port));
     if (target === "http") return await many(() => httpTarget(host, port));
-    const cache = await context.composition.connect(address);
+    const cache = await context.composition.connect(address, ownToken(context.settings));
     const parsed = parseCode(plan.code);
     const own = await many(() => cacheTarget(cache, typeof parsed === "string" ? null : parsed));
     return { ...own, close: () => cache.close() };

@@ -21,6 +21,7 @@ import { pasteLines } from "../paste-lines.ts";
 import { leaveNote, runFolder } from "../run-files.ts";
 import { fitMemory, later, poolOptions, serveUntilStopped, starting } from "../serving.ts";
 import { costTable, statusLines } from "../status-report.ts";
+import { ownToken } from "../tokens-file.ts";
 import { formatBytes, formatMs, formatRate, parseBytes } from "../units.ts";
 
 const KEY = "demo/file";
@@ -81,7 +82,10 @@ export async function run(
 async function show(context: CommandContext, pool: RunningPool, bytes: number): Promise<ExitName> {
   const { clock, terminal, signal } = context;
   const folder = await mkdtemp(join(tmpdir(), "infinicache-demo-"));
-  const cache = await context.composition.connect(pool.addresses.client);
+  const cache = await context.composition.connect(
+    pool.addresses.client,
+    ownToken(context.settings),
+  );
   const timed = async <Result>(act: () => Promise<Result>): Promise<readonly [Result, number]> => {
     const startedAt = clock.now();
     const result = await act();

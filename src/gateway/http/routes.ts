@@ -1,9 +1,10 @@
 // Which handler answers a request of the HTTP door, who may ask, and what a failure looks like. It knows no socket.
 
 import type { Cache } from "../../client/api.ts";
+import { type Access, type Deed, NO_GRANT, refusalOf } from "../../core/access.ts";
 import { AssertionError } from "../../core/assert.ts";
 import { CacheError } from "../../core/errors.ts";
-import type { Clock, Crypto, WallClock } from "../../core/ports.ts";
+import type { Clock, WallClock } from "../../core/ports.ts";
 import type { ProxyStatus } from "../../core/status.ts";
 import type { CreateHasher } from "./digest.ts";
 import { type HttpReply, type HttpRequest, jsonReply, RequestFault, textReply } from "./message.ts";
@@ -15,10 +16,9 @@ export interface HttpContext {
   readonly cache: Cache;
   readonly clock: Clock;
   readonly wallClock: WallClock;
-  readonly crypto: Pick<Crypto, "equal">;
   readonly createHasher: CreateHasher;
-  /** Null: everybody may do everything. */
-  readonly token: string | null;
+  /** What tokens stand for; null: everybody may do everything. */
+  readonly access: Access | null;
   status(): ProxyStatus;
   /** False while starting and closing. */
   isReady(): boolean;
@@ -43,7 +43,8 @@ export async function answer(context: HttpContext, request: HttpRequest): Promis
 async function route(context: HttpContext, request: HttpRequest): Promise<HttpReply> {
   const target = parseTarget(request.target);
   if (target.kind === "page") return page(context, request, target.path);
-  authorize(context, request);
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  authorize(context, request, isRead ? "read" : "write", target.key);
   return await answerObject({ ...context, gone: request.gone }, request, target.key);
 }
 
@@ -58,14 +59,23 @@ function page(context: HttpContext, request: HttpRequest, path: string): HttpRep
   if (path === "/readyz") {
     return context.isReady() ? textReply(200, "ready") : textReply(503, "not ready");
   }
-  authorize(context, request);
+  authorize(context, request, "inspect", null);
   return jsonReply(200, context.status());
 }
 
-function authorize(context: HttpContext, request: HttpRequest): void {
-  if (context.token === null) return;
+/** Before anything is looked up: a refusal is the same whatever is stored. */
+function authorize(
+  { access, wallClock }: HttpContext,
+  request: HttpRequest,
+  deed: Deed,
+  key: string | null,
+): void {
+  if (access === null) return;
   const given = /^Bearer +(\S+)$/i.exec(request.headers["authorization"] ?? "")?.[1] ?? "";
-  const encoder = new TextEncoder();
-  if (context.crypto.equal(encoder.encode(context.token), encoder.encode(given))) return;
-  throw new RequestFault(401, "a bearer token is needed", { "www-authenticate": "Bearer" });
+  const now = wallClock.now();
+  const refusal = refusalOf(access.identify(given, now), deed, key, now);
+  if (refusal === null) return;
+  const text = `${refusal.code}: ${refusal.reason}`;
+  if (refusal !== NO_GRANT) throw new RequestFault(403, text);
+  throw new RequestFault(401, text, { "www-authenticate": "Bearer" });
 }

@@ -2,6 +2,7 @@
 // ways with back-pressure and a minimum pace. What is answered is decided in routes.ts and objects.ts.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Access } from "../../core/access.ts";
 import type { Clock } from "../../core/ports.ts";
 import { Gone } from "../gone.ts";
 import { BODY_PACE, Pace } from "../pace.ts";
@@ -32,12 +33,12 @@ interface RefusedSocket {
 }
 
 /** What the door needs. */
-export interface HttpServerOptions extends Omit<HttpContext, "token" | "isReady"> {
+export interface HttpServerOptions extends Omit<HttpContext, "access" | "isReady"> {
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
-  /** Absent: everybody may do everything. */
-  readonly token?: string;
+  /** What tokens stand for; absent: everybody may do everything. */
+  readonly access?: Access;
   /** Absent: ready as soon as it listens. */
   readonly isReady?: () => boolean;
   readonly connectionsMax?: number;
@@ -55,7 +56,7 @@ export interface RunningHttpServer {
 export async function startHttpServer(options: HttpServerOptions): Promise<RunningHttpServer> {
   let isClosing = false;
   const isReady = () => !isClosing && (options.isReady?.() ?? true);
-  const context: HttpContext = { ...options, token: options.token ?? null, isReady };
+  const context: HttpContext = { ...options, access: options.access ?? null, isReady };
   const bodies = new WeakMap<object, IncomingBody>();
   const server = createServer({
     headersTimeout: HEADERS_MS_MAX,

@@ -2,8 +2,9 @@
 // Handlers speak to the cache only; they know neither sockets nor the order of pipelines.
 
 import type { Cache } from "../../client/api.ts";
+import type { Access, Grant } from "../../core/access.ts";
 import { KEY_BYTES_MAX, keyFault } from "../../core/ids.ts";
-import type { Clock, Crypto, WallClock } from "../../core/ports.ts";
+import type { Clock, WallClock } from "../../core/ports.ts";
 import type { ProxyStatus } from "../../core/status.ts";
 import type { ReadContext } from "../read.ts";
 import type { CursorTable } from "./cursors.ts";
@@ -24,9 +25,8 @@ export interface ServerContext {
   readonly cache: Cache;
   readonly clock: Clock;
   readonly wallClock: WallClock;
-  readonly crypto: Pick<Crypto, "equal">;
-  /** Null: everybody is trusted. */
-  readonly password: string | null;
+  /** What tokens stand for; null: everybody is trusted. */
+  readonly access: Access | null;
   /** Prepended to every key with a slash; null: keys are as they are. */
   readonly namespace: string | null;
   readonly version: string;
@@ -46,7 +46,8 @@ export interface ConnectionState {
   /** host:port of the other side. */
   readonly address: string;
   protocol: ProtocolVersion;
-  isAuthenticated: boolean;
+  /** What it may do; null: it has not authenticated, or its token has expired. */
+  grant: Grant | null;
   name: string;
   library: string;
   libraryVersion: string;

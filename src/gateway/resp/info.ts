@@ -7,12 +7,26 @@ import { REDIS_VERSION } from "./commands/connection.ts";
 
 type Fields = Readonly<Record<string, string | number>>;
 
-/** The sections asked for (none: all), as redis-server writes them. */
-export function infoText(server: ServerContext, wanted: readonly string[]): string {
+/** What tells nothing of the pool, and clients need when they connect. */
+const PUBLIC_SECTIONS: ReadonlySet<string> = new Set([
+  "Server",
+  "Clients",
+  "Persistence",
+  "Replication",
+  "Cluster",
+]);
+
+/** The sections asked for (none: all), as redis-server writes them. `isWhole`: those of the whole pool, too. */
+export function infoText(
+  server: ServerContext,
+  wanted: readonly string[],
+  isWhole: boolean,
+): string {
   const isAll =
     wanted.length === 0 || wanted.some((name) => /^(?:all|everything|default)$/.test(name));
   const parts: string[] = [];
   for (const [name, fields] of Object.entries(sections(server))) {
+    if (!isWhole && !PUBLIC_SECTIONS.has(name)) continue;
     if (!isAll && !wanted.includes(name.toLowerCase())) continue;
     const lines = Object.entries(fields).map(([field, value]) => `${field}:${value}\r\n`);
     parts.push(`# ${name}\r\n${lines.join("")}`);

@@ -3,7 +3,8 @@
 
 import { createServer, type Server, type Socket } from "node:net";
 import type { Cache } from "../../client/api.ts";
-import type { Clock, Crypto, WallClock } from "../../core/ports.ts";
+import type { Access } from "../../core/access.ts";
+import type { Clock, WallClock } from "../../core/ports.ts";
 import type { ProxyStatus } from "../../core/status.ts";
 import { ByteBudget } from "../budget.ts";
 import type { ByteSocket } from "../byte-socket.ts";
@@ -30,15 +31,14 @@ export interface RespServerOptions {
   readonly cache: Cache;
   readonly clock: Clock;
   readonly wallClock: WallClock;
-  readonly crypto: Pick<Crypto, "equal">;
   readonly status: () => ProxyStatus;
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
   /** Told by INFO. */
   readonly version: string;
-  /** Absent: everybody is trusted. */
-  readonly password?: string;
+  /** What tokens stand for; absent: everybody is trusted. */
+  readonly access?: Access;
   /** Prepended to every key with a slash: `a` and the HTTP object `/objects/<namespace>/a` are then one. */
   readonly namespace?: string;
   readonly bulkBytesMax?: number;
@@ -56,15 +56,14 @@ export interface RunningServer {
 
 /** Opens the Redis door. Rejects when the port is taken. */
 export async function startRespServer(options: RespServerOptions): Promise<RunningServer> {
-  const { cache, clock, wallClock, crypto, status, version } = options;
+  const { cache, clock, wallClock, status, version } = options;
   const context: ServerContext = {
     cache,
     clock,
     wallClock,
-    crypto,
     status,
     version,
-    password: options.password ?? null,
+    access: options.access ?? null,
     namespace: options.namespace ?? null,
     cursors: new CursorTable(),
     counters: { connections: 0, commands: 0, clients: 0, startedAtMs: clock.now() },

@@ -1,6 +1,7 @@
 // One connection of the Redis door: takes commands from the parser, runs them in their order, and hands replies to the
 // writer. Reads run ahead, changes wait for all before them. It knows no TCP: a ByteSocket is handed in.
 
+import { EVERYTHING, isExpired } from "../../core/access.ts";
 import { AssertionError } from "../../core/assert.ts";
 import { CacheError } from "../../core/errors.ts";
 import type { ByteBudget } from "../budget.ts";
@@ -19,6 +20,7 @@ import {
   word,
 } from "./command.ts";
 import { type RespEvent, RespParser } from "./parser.ts";
+import { refusalOfCommand } from "./permission.ts";
 import { error, type Reply } from "./reply.ts";
 import { findCommand } from "./table.ts";
 import { ReplyWriter } from "./writer.ts";
@@ -59,14 +61,14 @@ export class RespSession {
     },
   ) {
     const { socket, id, address, budget, bulkBytesMax } = connection;
-    const isAuthenticated = server.password === null;
+    const grant = server.access === null ? EVERYTHING : null;
     this.#server = server;
     this.#socket = socket;
     this.#budget = budget;
-    this.#parser = new RespParser({ bulkBytesMax, isTrusted: isAuthenticated });
+    this.#parser = new RespParser({ bulkBytesMax, isTrusted: grant !== null });
     this.#writer = new ReplyWriter(socket, server.clock);
     const texts = { name: "", library: "", libraryVersion: "" };
-    this.#state = { id, address, protocol: 2, isAuthenticated, isEnding: false, ...texts };
+    this.#state = { id, address, protocol: 2, grant, isEnding: false, ...texts };
     const reading = { cache: server.cache, clock: server.clock, gone: this.#gone };
     this.#context = { server, connection: this.#state, reading };
   }
@@ -163,7 +165,7 @@ export class RespSession {
     const name = word(whole[0]).toLowerCase();
     // Someone's browser was made to speak to us: no answer that a page could use.
     if (name === "post" || name === "host:") return false;
-    const row = findCommand(args, args.length, this.#state.isAuthenticated);
+    const row = this.#find(args, args.length);
     this.#server.counters.commands += 1;
     while (!this.#writer.hasRoom) await this.#writer.changed();
     if (typeof row === "string") return this.#push(error(row));
@@ -174,17 +176,27 @@ export class RespSession {
     }
     if (row.access === "write") await this.#settled();
     const reply = await this.#execute(row, whole);
-    this.#parser.isTrusted = this.#state.isAuthenticated;
+    this.#parser.isTrusted = this.#state.grant !== null;
     return this.#push(reply);
+  }
+
+  /** The row of a command that may run, or the text of the error. A grant that has expired is gone. */
+  #find(args: readonly (Uint8Array | null)[], count: number): CommandRow | string {
+    const { grant } = this.#state;
+    if (grant !== null && isExpired(grant, this.#server.wallClock.now())) {
+      this.#state.grant = null;
+      this.#parser.isTrusted = false;
+    }
+    const row = findCommand(args, count, this.#state.grant !== null);
+    if (typeof row === "string") return row;
+    return refusalOfCommand(this.#context, row, args) ?? row;
   }
 
   /** Runs a command one of whose arguments is large and has just begun. */
   async #largeCommand(opened: Opened): Promise<boolean> {
     const { args, argumentCount } = opened;
     const isNamed = opened.args.length > 0;
-    const row = isNamed
-      ? findCommand(args, argumentCount, this.#state.isAuthenticated)
-      : findCommand([new Uint8Array(0)], argumentCount, this.#state.isAuthenticated);
+    const row = this.#find(isNamed ? args : [new Uint8Array(0)], argumentCount);
     if (typeof row === "string") return await this.#discard(error(row), opened);
     if (row.streamedArgument?.(argumentCount) === args.length) {
       return await this.#stream(row, opened);

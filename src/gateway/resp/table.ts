@@ -101,11 +101,12 @@ function command(context: CommandContext, args: readonly Argument[]): Reply | Pr
   return { kind: "array", items: [...COMMANDS.values()].map(describeRow) };
 }
 
-function info({ server }: CommandContext, args: readonly Argument[]): Reply {
+function info({ server, connection }: CommandContext, args: readonly Argument[]): Reply {
   return bulk(
     infoText(
       server,
       args.slice(1).map((argument) => word(argument).toLowerCase()),
+      connection.grant?.namespace === null,
     ),
   );
 }

@@ -2,11 +2,11 @@
 // tests while they look for faults of the doors alone.
 
 import { connect, type Socket } from "node:net";
+import { type Access, type Grant, TokenTable } from "../../../src/core/access.ts";
 import type { ProxyStatus } from "../../../src/core/status.ts";
 import { startHttpServer } from "../../../src/gateway/http/server.ts";
 import { startRespServer } from "../../../src/gateway/resp/server.ts";
-import { NodeCrypto } from "../../../src/host/node-crypto.ts";
-import { createHasher } from "../../../src/host/node-hash.ts";
+import { createHasher, sha256Hex } from "../../../src/host/node-hash.ts";
 import { SystemClock } from "../../../src/host/system-clock.ts";
 import { FakeCache } from "./fake-cache.ts";
 
@@ -51,10 +51,19 @@ export function fakeStatus(cache: FakeCache): ProxyStatus {
   };
 }
 
+/** What these tokens stand for. */
+export function tokens(grants: Readonly<Record<string, Grant>>): Access {
+  const entries = Object.entries(grants).map(([token, grant]) => ({
+    sha256: sha256Hex(token),
+    grant,
+  }));
+  return new TokenTable(entries, sha256Hex);
+}
+
 /** What both doors are given. */
 export function doorOptions(cache: FakeCache) {
   const wallClock = { now: () => Date.now() };
-  const ports = { clock: new SystemClock(), wallClock, crypto: new NodeCrypto(), createHasher };
+  const ports = { clock: new SystemClock(), wallClock, createHasher };
   const address = { host: "127.0.0.1", port: 0, version: "0.0.0" };
   return { cache, ...ports, ...address, status: () => fakeStatus(cache) };
 }
@@ -63,7 +72,7 @@ export function doorOptions(cache: FakeCache) {
 export async function withResp(
   use: (door: { readonly cache: FakeCache; readonly port: number }) => Promise<void>,
   options: {
-    readonly password?: string;
+    readonly access?: Access;
     readonly namespace?: string;
     readonly heldBytesMax?: number;
   } = {},
@@ -84,7 +93,7 @@ export async function withHttp(
     readonly port: number;
     readonly url: string;
   }) => Promise<void>,
-  options: { readonly token?: string } = {},
+  options: { readonly access?: Access } = {},
 ): Promise<void> {
   const cache = new FakeCache();
   const server = await startHttpServer({ ...doorOptions(cache), ...options });

@@ -4,9 +4,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
+import { EVERYTHING } from "../../../src/core/access.ts";
 import { CacheError } from "../../../src/core/errors.ts";
 import { parseRange } from "../../../src/gateway/http/conditions.ts";
-import { RawClient, withHttp } from "./doors.ts";
+import { RawClient, tokens, withHttp } from "./doors.ts";
 
 const MIB = 1_048_576;
 
@@ -279,7 +280,39 @@ test("tokens: without the right one objects and status are refused, health is no
       assert.equal(await status("/objects/n/k", "Bearer secret"), 404);
       assert.equal(await status("/healthz"), 200);
     },
-    { token: "secret" },
+    { access: tokens({ secret: EVERYTHING }) },
+  );
+});
+
+test("tokens: what a role or a namespace does not allow is refused alike, whether the object exists or not", async () => {
+  const grants = {
+    reader: { role: "read-only", namespace: "n", expiresAtMs: null },
+    late: { role: "admin", namespace: null, expiresAtMs: 1 },
+  } as const;
+  await withHttp(
+    async ({ url, cache }) => {
+      await cache.put("n/k", Buffer.from("x"));
+      await cache.put("m/k", Buffer.from("x"));
+      const ask = async (method: string, path: string, token: string, more = {}) => {
+        const headers = { authorization: `Bearer ${token}`, ...more };
+        const body = method === "PUT" ? "v" : null;
+        const reply = await fetch(url + path, { method, headers, body });
+        return `${reply.status} ${await reply.text()}`;
+      };
+      const forbidden = "403 ICACHE_DENIED: the token does not allow this\n";
+      for (const path of ["/objects/n/k", "/objects/n/absent"]) {
+        assert.equal(await ask("PUT", path, "reader"), forbidden);
+        assert.equal(await ask("PUT", path, "reader", { "if-match": '"1-1"' }), forbidden);
+        assert.equal(await ask("DELETE", path, "reader"), forbidden);
+        assert.match(await ask("GET", path, "late"), /^401 ICACHE_AUTH/);
+      }
+      for (const path of ["/objects/m/k", "/objects/m/absent", "/status"])
+        assert.equal(await ask("GET", path, "reader"), forbidden);
+      assert.equal(await ask("HEAD", "/objects/m/k", "reader"), "403 ");
+      assert.equal(await ask("GET", "/objects/n/k", "reader"), "200 x");
+      assert.equal(cache.objects.size, 2);
+    },
+    { access: tokens(grants) },
   );
 });
 

@@ -120,7 +120,7 @@ function session(clock: Clock): StuckSocket {
     ...doorOptions(cache),
     clock,
     counters,
-    password: null,
+    access: null,
     namespace: null,
     cursors: new CursorTable(),
   };

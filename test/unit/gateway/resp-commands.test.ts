@@ -3,10 +3,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { EVERYTHING } from "../../../src/core/access.ts";
 import { CacheError } from "../../../src/core/errors.ts";
 import { matchesGlob } from "../../../src/gateway/resp/glob.ts";
 import { COMMANDS } from "../../../src/gateway/resp/table.ts";
-import { command, RawClient, withResp } from "./doors.ts";
+import { command, RawClient, tokens, withResp } from "./doors.ts";
 
 type Row = readonly [line: string, reply: string];
 
@@ -134,7 +135,7 @@ test("authentication: nothing but HELLO, AUTH, RESET and QUIT goes before the pa
         "AUTH wrong",
         "-WRONGPASS invalid username-password pair or user is disabled.\r\n",
       );
-      await line("AUTH other secret", "-WRONGPASS");
+      await line("AUTH other wrong", "-WRONGPASS");
       await line("HELLO 3", "-NOAUTH HELLO must be called");
       await line("AUTH secret", "+OK\r\n");
       await line("SET k v", "+OK\r\n");
@@ -143,7 +144,87 @@ test("authentication: nothing but HELLO, AUTH, RESET and QUIT goes before the pa
       await line("HELLO 3 AUTH default secret SETNAME me", "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n");
       client.close();
     },
-    { password: "secret" },
+    { access: tokens({ secret: EVERYTHING }) },
+  );
+});
+
+test("tokens: a namespace is all that a connection sees, reads and changes, whatever is stored beyond", async () => {
+  const grant = { role: "read-write", namespace: "a", expiresAtMs: null } as const;
+  await withResp(
+    async ({ port, cache }) => {
+      await cache.put("b/there", Buffer.from("x"));
+      await cache.put("ab", Buffer.from("x"));
+      const client = new RawClient(port);
+      let seen = 0;
+      const line = async (text: string) => {
+        client.send(`${text}\r\nECHO ~\r\n`);
+        const mark = "$1\r\n~\r\n";
+        const all = await client.until(mark, seen);
+        const reply = all.slice(seen, -mark.length);
+        seen = all.length;
+        return reply;
+      };
+      assert.equal(await line("AUTH anybody of-namespace-a"), "+OK\r\n");
+      const verbs =
+        "GET,GETRANGE ~ 0 1,STRLEN,EXISTS,TTL,TYPE,MEMORY USAGE,SET ~ v,SETEX ~ 9 v,SETNX ~ v,DEL,UNLINK";
+      for (const verb of verbs.split(",")) {
+        for (const key of ["b/there", "b/absent", "ab", "absent"]) {
+          const text = verb.includes("~") ? verb.replace("~", key) : `${verb} ${key}`;
+          const refusal = "-NOPERM ICACHE_DENIED the token does not allow this\r\n";
+          assert.equal(await line(text), refusal, text);
+        }
+      }
+      for (const text of ["MGET a/k b/there", "MSET a/k v b/there v", "SCAN 0 MATCH b/*"])
+        assert.match(await line(text), /^-NOPERM/, text);
+      assert.equal(await line("SET a/k v"), "+OK\r\n");
+      assert.equal(await line("GET a/k"), "$1\r\nv\r\n");
+      assert.equal(await line("DBSIZE"), ":1\r\n");
+      assert.equal(await line("SCAN 0"), "*2\r\n$1\r\n0\r\n*1\r\n$3\r\na/k\r\n");
+      assert.doesNotMatch(await line("INFO"), /keys=|Memory/);
+      assert.equal(await line("FLUSHALL"), "+OK\r\n");
+      assert.deepEqual([...cache.objects.keys()].sort(), ["ab", "b/there"]);
+      client.close();
+    },
+    { access: tokens({ "of-namespace-a": grant }) },
+  );
+});
+
+test("tokens: who may only read is refused every change, and one that expires is a stranger again", async () => {
+  const grants = {
+    reader: { role: "read-only", namespace: null, expiresAtMs: null },
+    brief: { role: "admin", namespace: null, expiresAtMs: Date.now() + 300 },
+  } as const;
+  await withResp(
+    async ({ port, cache }) => {
+      await cache.put("k", Buffer.from("x"));
+      const client = new RawClient(port);
+      let seen = 0;
+      const line = async (text: string) => {
+        client.send(`${text}\r\n`);
+        const all = await client.until("\r\n", seen);
+        const reply = all.slice(seen);
+        seen = all.length;
+        return reply;
+      };
+      assert.equal(await line("AUTH reader"), "+OK\r\n");
+      for (const text of [
+        "SET k v",
+        "SETNX k v",
+        "MSET k v",
+        "DEL k",
+        "UNLINK k",
+        "FLUSHALL",
+        "FLUSHDB",
+      ])
+        assert.match(await line(text), /^-NOPERM/, text);
+      assert.equal(await line("STRLEN k"), ":1\r\n");
+      assert.equal(await line("AUTH brief"), "+OK\r\n");
+      while ((await line("DEL absent")) === ":0\r\n");
+      assert.equal(await line("STRLEN k"), "-NOAUTH Authentication required.\r\n");
+      assert.match(await line("AUTH brief"), /^-WRONGPASS/);
+      client.close();
+    },
+    { access: tokens(grants) },
   );
 });
 

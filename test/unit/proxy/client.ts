@@ -49,12 +49,12 @@ export class TestClient implements ConnectionHandler {
 
   readonly hold: Hold;
 
-  constructor(connection: Connection, id: number, hold: Hold) {
+  constructor(connection: Connection, id: number, hold: Hold, token = "") {
     this.hold = hold;
     this.connection = connection;
     connection.setHandler(this);
     const clientId = new Uint8Array(16).fill(id);
-    this.send(0, { kind: "hello", clientId, token: "", epoch: 0, agent: "test" });
+    this.send(0, { kind: "hello", clientId, token, epoch: 0, agent: "test" });
   }
 
   bodyPlace(_envelope: Envelope, _message: Message, bytes: number): Uint8Array {

@@ -4,6 +4,7 @@
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { keyHash } from "../../../src/checksum/chunk-digest.ts";
 import { Repairer } from "../../../src/client/repairer.ts";
+import type { Access } from "../../../src/core/access.ts";
 import { ClockEviction } from "../../../src/core/eviction.ts";
 import { nodeKey, sealOrder } from "../../../src/core/invocation.ts";
 import { Ledger } from "../../../src/core/ledger.ts";
@@ -73,6 +74,7 @@ export interface WorldWishes {
   readonly backupSelection?: "all" | "hit";
   readonly repair?: RepairLimits;
   readonly warmUpIntervalMs?: number;
+  readonly access?: Access;
 }
 
 /** The proxy and everything around it. */
@@ -136,6 +138,7 @@ export class World {
       backupIntervalMs: wishes.backupIntervalMs ?? 0,
       backupSelection: wishes.backupSelection ?? "all",
       stragglerMs: 1_000,
+      ...(wishes.access === undefined ? {} : { access: wishes.access }),
       ...(wishes.repair === undefined ? {} : { repair: wishes.repair }),
       ports: {
         clock: this.clock,
@@ -154,11 +157,11 @@ export class World {
   }
 
   /** A client that has said hello. */
-  client(id = 1): TestClient {
+  client(id = 1, token = ""): TestClient {
     const [near, far] = connectionPair(this.clock.soon, ["proxy", "client"]);
     const hold: Hold = { isPaused: false, bytes: 0, held: [] };
     this.proxy.acceptClient(slowConnection(far, hold));
-    const client = new TestClient(near, id, hold);
+    const client = new TestClient(near, id, hold, token);
     this.clock.advance(0);
     return client;
   }

@@ -1,6 +1,7 @@
 // The commands about the connection itself: HELLO, AUTH, PING, ECHO, SELECT, CLIENT, RESET, QUIT. They touch no object
 // and answer at once.
 
+import { EVERYTHING, type Grant } from "../../../core/access.ts";
 import {
   type Argument,
   type CommandContext,
@@ -19,21 +20,22 @@ import { bulk, error, integer, NULL, OK, type Reply } from "../reply.ts";
 /** The redis-server whose behaviour we follow: clients choose what to send by it. */
 export const REDIS_VERSION = "7.0.15";
 
-const encoder = new TextEncoder();
+const utf8 = new TextDecoder();
 
-function isPassword(server: ServerContext, user: string, given: Uint8Array): boolean {
-  if (user !== "default") return false;
-  if (server.password === null) return true;
-  return server.crypto.equal(encoder.encode(server.password), given);
+/** What is given as a password is a token, whatever the name before it; without tokens there is the one user. */
+function grantOf(server: ServerContext, user: string, given: Uint8Array): Grant | null {
+  if (server.access === null) return user === "default" ? EVERYTHING : null;
+  return server.access.identify(utf8.decode(given), server.wallClock.now());
 }
 
 function authenticate(context: CommandContext, args: readonly Argument[]): Reply {
   const { server, connection } = context;
   if (args.length > 3) throw new ReplyError(ERRORS.syntax);
-  if (args.length === 2 && server.password === null) return error(ERRORS.noPassword);
+  if (args.length === 2 && server.access === null) return error(ERRORS.noPassword);
   const user = args.length === 3 ? word(args[1]) : "default";
-  if (!isPassword(server, user, wholeArgument(args.at(-1)))) return error(ERRORS.wrongPassword);
-  connection.isAuthenticated = true;
+  const grant = grantOf(server, user, wholeArgument(args.at(-1)));
+  if (grant === null) return error(ERRORS.wrongPassword);
+  connection.grant = grant;
   return OK;
 }
 
@@ -46,15 +48,13 @@ function hello(context: CommandContext, args: readonly Argument[]): Reply {
     if (wanted !== 2 && wanted !== 3) throw new ReplyError(ERRORS.noProtocol);
     protocol = wanted;
   }
-  let isAuthenticated = connection.isAuthenticated;
+  let { grant } = connection;
   let name = connection.name;
   for (let at = 2; at < args.length; at += 1) {
     const option = word(args[at]).toLowerCase();
     if (option === "auth" && at + 2 < args.length) {
-      if (!isPassword(server, word(args[at + 1]), wholeArgument(args[at + 2]))) {
-        throw new ReplyError(ERRORS.wrongPassword);
-      }
-      isAuthenticated = true;
+      grant = grantOf(server, word(args[at + 1]), wholeArgument(args[at + 2]));
+      if (grant === null) throw new ReplyError(ERRORS.wrongPassword);
       at += 2;
     } else if (option === "setname" && at + 1 < args.length) {
       name = clientName(args[at + 1]);
@@ -63,8 +63,8 @@ function hello(context: CommandContext, args: readonly Argument[]): Reply {
       throw new ReplyError(`ERR Syntax error in HELLO option '${word(args[at])}'`);
     }
   }
-  if (!isAuthenticated) throw new ReplyError(ERRORS.helloNoAuth);
-  Object.assign(connection, { isAuthenticated, protocol, name });
+  if (grant === null) throw new ReplyError(ERRORS.helloNoAuth);
+  Object.assign(connection, { grant, protocol, name });
   return {
     kind: "map",
     pairs: [
@@ -85,7 +85,7 @@ function clientName(argument: Argument | undefined): string {
   return name;
 }
 
-function clientLine({ connection, server }: CommandContext): string {
+function clientLine({ connection }: CommandContext): string {
   const fields = {
     id: connection.id,
     addr: connection.address,
@@ -95,7 +95,7 @@ function clientLine({ connection, server }: CommandContext): string {
     "lib-name": connection.library,
     "lib-ver": connection.libraryVersion,
     user: "default",
-    flags: server.password === null || connection.isAuthenticated ? "N" : "P",
+    flags: connection.grant === null ? "P" : "N",
   };
   return `${Object.entries(fields)
     .map(([name, value]) => `${name}=${value}`)
@@ -151,7 +151,7 @@ function ping(_context: CommandContext, args: readonly Argument[]): Reply {
 function reset({ server, connection }: CommandContext): Reply {
   connection.protocol = 2;
   connection.name = "";
-  connection.isAuthenticated = server.password === null;
+  connection.grant = server.access === null ? EVERYTHING : null;
   return { kind: "simple", text: "RESET" };
 }
 

@@ -15,6 +15,7 @@ import {
   word,
 } from "../command.ts";
 import { literalPrefix, matchesGlob } from "../glob.ts";
+import { visiblePrefix } from "../permission.ts";
 import { bulk, bulks, integer, NULL, OK, type Reply } from "../reply.ts";
 import { eachAtOnce } from "./objects.ts";
 
@@ -86,12 +87,15 @@ async function scan(context: CommandContext, args: readonly Argument[]): Promise
   const { server, reading } = context;
   const text = word(args[1]);
   const after = server.cursors.after(Number(text));
-  if (!/^\d+$/.test(text) || (text !== "0" && after === undefined)) {
+  const home = keyPrefix(server);
+  // The cursors are everybody's: one of another namespace is none.
+  const isHere = after?.startsWith(visiblePrefix(context, home)) === true;
+  if (!/^\d+$/.test(text) || (text !== "0" && !isHere)) {
     throw new ReplyError(ERRORS.cursor);
   }
   const { pattern, count, isOtherType } = scanOptions(args);
-  const home = keyPrefix(server);
-  const prefix = home + (pattern === null ? "" : literalPrefix(pattern));
+  const wanted = home + (pattern === null ? "" : literalPrefix(pattern));
+  const prefix = visiblePrefix(context, wanted);
   const from = after === undefined ? {} : { after };
   const found: string[] = [];
   let seen = 0;
@@ -110,7 +114,7 @@ async function scan(context: CommandContext, args: readonly Argument[]): Promise
 
 async function size(context: CommandContext): Promise<Reply> {
   const { server, reading } = context;
-  const prefix = keyPrefix(server);
+  const prefix = visiblePrefix(context, keyPrefix(server));
   if (prefix === "") return integer(server.status().objects);
   let count = 0;
   for await (const row of server.cache.list({ prefix, signal: reading.gone.signal })) {
@@ -124,9 +128,9 @@ async function flush(context: CommandContext, args: readonly Argument[]): Promis
   if (args.length > 2 || (args.length === 2 && mode !== "async" && mode !== "sync")) {
     throw new ReplyError(ERRORS.syntax);
   }
-  await context.server.cache.clear(keyPrefix(context.server), {
-    signal: context.reading.gone.signal,
-  });
+  const { server, reading } = context;
+  const prefix = visiblePrefix(context, keyPrefix(server));
+  await server.cache.clear(prefix, { signal: reading.gone.signal });
   return OK;
 }
 
