@@ -52,7 +52,7 @@ const suites: readonly Suite[] = [
     globs: ["test/e2e/**/*.test.ts"],
     isIsolated: true,
     testMsMax: 240_000,
-    suiteMsMax: 540_000,
+    suiteMsMax: 900_000,
   },
   {
     name: "faults",

@@ -134,7 +134,10 @@ test("18: 100 clients gone in the middle of a GET, by library and HTTP: nothing 
   const body = makeBytes(18, 40_000_000);
   await cache.put("faults/object", body);
   const countSockets = () => readdirSync(`/proc/${pool.proxy.pid}/fd`).length;
+  // The door's own connection to the proxy is opened by its first request.
+  await (await fetch(`${pool.proxy.ready.http}/objects/faults/object`)).arrayBuffer();
   const before = countSockets();
+  const { clients } = await pool.status();
   for (let round = 0; round < 50; round++) {
     const from = pool.clientFaults.links.length;
     const leaver = pool.client({ url: pool.clientFaults.address });
@@ -152,7 +155,7 @@ test("18: 100 clients gone in the middle of a GET, by library and HTTP: nothing 
     await response.body?.getReader().read();
     abort.abort();
   }
-  await until("clients are gone", 10_000, async () => (await pool.status()).clients <= 2);
+  await until("clients are gone", 10_000, async () => (await pool.status()).clients <= clients);
   await until("sockets are gone", 10_000, () => countSockets() <= before + 4);
   const read = await cache.get("faults/object");
   assert(read.kind === "hit" && body.equals(read.bytes));
