@@ -69,7 +69,8 @@ export function s3KeyOf(prefix: string, key: string): string {
 export function toS3Metadata({ metadata, expiresAtMs }: CacheMetadata): S3Metadata {
   const headers: { -readonly [Name in keyof S3Metadata]: string } = { ContentType: TYPE_UNKNOWN };
   const own: Record<string, string> = {};
-  const rest: Record<string, string> = {};
+  // Without a prototype: a name may be "__proto__". Names that are plain cannot.
+  const rest: Record<string, string> = Object.create(null);
   for (const [name, value] of Object.entries(metadata)) {
     const header = headerOf(name);
     if (!isPlainText(value) || value === TYPE_UNKNOWN) rest[name] = value;
@@ -94,12 +95,14 @@ export function fromS3Metadata(found: S3Metadata): CacheMetadata | null {
     if (value !== undefined && value !== "" && value !== TYPE_UNKNOWN) metadata[name] = value;
   }
   if (expiry !== undefined && !/^\d{1,15}$/.test(expiry)) return null;
+  const expiresAtMs = expiry === undefined ? null : Number(expiry);
   if (rest !== undefined) {
     const added = parsePairs(rest);
     if (added === null) return null;
-    Object.assign(metadata, added);
+    // Defined, not assigned: so is a name such as "__proto__".
+    return { metadata: { ...metadata, ...added }, expiresAtMs };
   }
-  return { metadata, expiresAtMs: expiry === undefined ? null : Number(expiry) };
+  return { metadata, expiresAtMs };
 }
 
 function headerOf(name: string): (typeof HEADERS)[keyof typeof HEADERS] | null {
