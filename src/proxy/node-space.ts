@@ -203,7 +203,10 @@ export class NodeSpace {
 
   /** Whether chunks of an instance that is gone wait for the word of the replica. */
   get awaitsReplica(): boolean {
-    return this.#isReplicaAssumed && this.#gone.size > 0;
+    if (!this.#isReplicaAssumed) return false;
+    // Without chunks left there is nothing to say: the next wake is to find who serves now.
+    for (const gone of this.#gone) if ((this.#stores.get(gone)?.chunks ?? 0) > 0) return true;
+    return false;
   }
 
   /** Instances that are gone and wait no more: the replica has been heard, or is none any more. */

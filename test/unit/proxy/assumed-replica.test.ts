@@ -188,3 +188,18 @@ test("assumed replica: a search that does not meet it decides that it is gone", 
   assert.equal(rowOf(world, 0)?.chunks, 1);
   for (let index = 0; index < OBJECTS; index++) erasuresOf(world, client, index);
 });
+
+test("assumed replica: when nothing waits for its word any more, wakes look for who serves now", () => {
+  const world = restarted();
+  world.reclaim(0);
+  const client = world.client(2);
+  get(world, client, "k0");
+  world.settle();
+  for (let index = 0; index < OBJECTS; index++) client.remove(`k${index}`);
+  world.settle();
+  first(put(world, client, "new", bodyOf(3_000, 99)), "putDone");
+  world.settle();
+  assert.deepEqual(decoded(get(world, client, "new"), "new"), bodyOf(3_000, 99));
+  const holder = world.image.objects.get("new")?.places.find(({ node }) => node === 0)?.instance;
+  assert.equal(rowOf(world, 0)?.instance, holder);
+});
