@@ -106,9 +106,10 @@ function holders({ nodes }: ProxyStatus): number[] {
   return nodes.rows.filter(({ chunks }) => chunks > 0).map(({ node }) => node);
 }
 
+/** All instances of these nodes: strangers that a search has started idle beside the one that holds. */
 async function kill(admin: LambdaAdmin, nodes: readonly number[]): Promise<void> {
   for (const node of nodes)
-    assert.equal((await admin.kill({ function: `infinicache-${node}` })).length, 1);
+    assert.ok((await admin.kill({ function: `infinicache-${node}` })).length >= 1);
 }
 
 async function begin(context: TestContext, args: readonly string[]) {
