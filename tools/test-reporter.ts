@@ -13,6 +13,8 @@ export interface TestCounts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** False: the run was cut short, and more would have come. */
+  readonly isComplete: boolean;
 }
 
 /** How long a run whose tests have all ended may linger before it is said to have left something open. */
@@ -28,6 +30,7 @@ export async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<
   for await (const event of events) {
     lastEventAt = performance.now();
     count(event);
+    if (event.type === "test:pass" || event.type === "test:fail") writeCounts(false);
     if (event.type === "test:fail") yield* describeFailure(event.data);
     else if (event.type === "test:stderr" || event.type === "test:stdout") yield event.data.message;
     // Activity after a test's end is a fault that no test can be blamed for any more.
@@ -35,7 +38,7 @@ export async function* report(events: AsyncIterable<TestEvent>): AsyncGenerator<
       yield `\nFAIL ${event.data.message}\n`;
     }
   }
-  writeCounts();
+  writeCounts(true);
 }
 
 export { report as default };
@@ -56,7 +59,7 @@ function watchHandles(): void {
     const open = process.getActiveResourcesInfo().join(", ");
     process.stdout.write(`\nFAIL all tests have ended, but a test left open: ${open}\n`);
     counts.failed += 1;
-    writeCounts();
+    writeCounts(true);
     process.exit(1);
   };
   setInterval(check, 1_000).unref();
@@ -80,7 +83,7 @@ function withoutNodeFrames(stack: string): string {
   return lines.filter((line) => !/^\s+at .*\(?node:/.test(line)).join("\n");
 }
 
-function writeCounts(): void {
+function writeCounts(isComplete: boolean): void {
   const file = process.env["TEST_COUNTS_FILE"];
-  if (file !== undefined) writeFileSync(file, JSON.stringify(counts));
+  if (file !== undefined) writeFileSync(file, JSON.stringify({ ...counts, isComplete }));
 }

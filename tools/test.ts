@@ -113,9 +113,9 @@ async function runSuite(suite: Suite): Promise<TestCounts> {
     .flatMap((pattern) => globSync(pattern, { exclude: (path) => path.includes("node_modules") }))
     .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
     .sort();
-  if (files.length === 0) return { passed: 0, failed: 0, skipped: 0 };
+  if (files.length === 0) return { passed: 0, failed: 0, skipped: 0, isComplete: true };
   if (suite.name === "clients" && !(await prepareClients())) {
-    return { passed: 0, failed: 1, skipped: 0 };
+    return { passed: 0, failed: 1, skipped: 0, isComplete: false };
   }
   const startedAt = performance.now();
   const counts = await runFiles(suite, files);
@@ -132,11 +132,13 @@ async function runFiles(suite: Suite, files: readonly string[]): Promise<TestCou
   const countsFile = join(folder, "counts.json");
   try {
     const exitCode = await runNode(suite, files, countsFile);
-    if (!existsSync(countsFile)) {
-      console.log(`FAIL ${suite.name}: ended without a summary (exit code ${exitCode ?? "none"})`);
-      return { passed: 0, failed: 1, skipped: 0 };
+    const counts: TestCounts = existsSync(countsFile)
+      ? (JSON.parse(readFileSync(countsFile, "utf8")) as TestCounts)
+      : { passed: 0, failed: 0, skipped: 0, isComplete: false };
+    if (!counts.isComplete) {
+      console.log(`FAIL ${suite.name}: cut short (exit code ${exitCode ?? "none"})`);
+      return { ...counts, failed: counts.failed + 1 };
     }
-    const counts = JSON.parse(readFileSync(countsFile, "utf8")) as TestCounts;
     // Something outside every test can fail, too: a file that does not load, a handle left open.
     const isUnexplained = exitCode !== 0 && counts.failed === 0;
     if (isUnexplained) console.log(`FAIL ${suite.name}: exit code ${exitCode ?? "none"}`);

@@ -81,6 +81,7 @@ test("proxy: killed under load again and again, no read breaks the order of what
   const { url, restart, admin } = await begin(context);
   const history = new History();
   const load = startLoad(
+    context,
     {
       url,
       ...{ clients: 6, keys: 20, bytesMin: 10_000, bytesMax: 3_000_000 },

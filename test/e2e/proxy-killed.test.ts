@@ -77,7 +77,7 @@ test("killed under load: within 5 s the next proxy serves, and ≥ 99 % of the o
   const plan = { clients: CLIENTS, keys: 24, bytesMin: 10_000, bytesMax: 2_000_000 };
   // A client that meets no proxy for long may say so; what became of a change is never unknown.
   const isExpected = ({ code }: { code: string }): boolean => code === "ICACHE_UNREACHABLE";
-  const load = startLoad({ url, ...plan, isExpected }, history);
+  const load = startLoad(context, { url, ...plan, isExpected }, history);
   for (let round = 0; round < KILLS; round++) {
     await sleep(LOAD_MS);
     const killedAt = performance.now();
@@ -131,6 +131,7 @@ test("stopped under load: exit code 0, the functions sleep, and the next proxy h
   const { url, cache, admin, stop, restart } = await begin(context, []);
   const history = new History();
   const load = startLoad(
+    context,
     { url, clients: CLIENTS, keys: 24, bytesMin: 10_000, bytesMax: 2_000_000 },
     history,
   );

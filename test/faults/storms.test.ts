@@ -101,6 +101,7 @@ test("26: kill -9 of the proxy under load, 24 nodes: serving in 5 s, nothing wro
   const pool = await startPool(context, plan);
   const history = new History();
   const load = startLoad(
+    context,
     {
       url: pool.url,
       ...{ clients: 6, keys: KEYS, bytesMin: 10_000, bytesMax: 3_000_000 },
@@ -155,7 +156,7 @@ async function storm(
 ): Promise<void> {
   const history = new History();
   const plan = { url: pool.url, clients: 8, keys: KEYS, bytesMin: 10_000, bytesMax: 4_000_000 };
-  const load = startLoad(plan, history);
+  const load = startLoad(context, plan, history);
   const endsAt = performance.now() + forMs;
   while (performance.now() < endsAt) {
     await sleep(KILL_EVERY_MS);

@@ -1,6 +1,7 @@
 // Clients that put, get and delete objects under a history check, each over a connection of its own, until they are
 // told to stop. It compares every byte that comes and counts everything that happens; it kills nothing.
 
+import type { TestContext } from "node:test";
 import type { Cache } from "../../../src/entry/library.ts";
 import { CacheError, connect } from "../../../src/entry/library.ts";
 import { markedBytes, markOf } from "./bytes.ts";
@@ -40,8 +41,8 @@ export interface Load {
 
 const PAUSE_AFTER_ERROR_MS = 50;
 
-/** Starts the clients. */
-export function startLoad(plan: LoadPlan, history: History): Load {
+/** Starts the clients. They end with the test, also with one that fails: their process could not end else. */
+export function startLoad(context: TestContext, plan: LoadPlan, history: History): Load {
   const counts: LoadCounts = {
     ...{ puts: 0, gets: 0, hits: 0, deletes: 0 },
     misses: { absent: 0, expired: 0, lost: 0, unreachable: 0 },
@@ -50,13 +51,12 @@ export function startLoad(plan: LoadPlan, history: History): Load {
   let isStopping = false;
   let nextBody = 1;
   const running = Array.from({ length: plan.clients }, () => client());
-  return {
-    counts,
-    stop: async () => {
-      isStopping = true;
-      await Promise.all(running);
-    },
+  const stop = async (): Promise<void> => {
+    isStopping = true;
+    await Promise.all(running);
   };
+  context.after(stop);
+  return { counts, stop };
 
   async function client(): Promise<void> {
     const cache = connect({ url: plan.url });
