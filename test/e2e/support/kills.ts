@@ -5,7 +5,7 @@ import type { ProxyStatus } from "../../../src/core/status.ts";
 import { connect } from "../../../src/entry/library.ts";
 import { History } from "./history.ts";
 import { LambdaAdmin } from "./lambda-admin.ts";
-import { type LoadCounts, startLoad } from "./load.ts";
+import { type LoadCounts, type Scope, startLoad } from "./load.ts";
 import { type Serving, serve } from "./processes.ts";
 
 /** Sizes of a run. */
@@ -41,20 +41,21 @@ export async function runKills(plan: KillPlan): Promise<KillReport> {
   const { nodes, memoryMb } = plan;
   const args = ["--nodes", String(nodes), "--memory", String(memoryMb), "--code", "10+2"];
   const up = await serve(["up", "--port", "0", ...args]);
+  const ends = [() => up.kill()];
   try {
-    return await runAgainst(up, plan);
+    return await runAgainst(up, plan, { after: (end) => void ends.unshift(end) });
   } finally {
-    await up.kill();
+    for (const end of ends) await end();
   }
 }
 
-async function runAgainst(up: Serving, plan: KillPlan): Promise<KillReport> {
+async function runAgainst(up: Serving, plan: KillPlan, scope: Scope): Promise<KillReport> {
   const admin = new LambdaAdmin(up.ready.lambda);
   const witness = new Witness(await admin.instances());
   const history = new History();
   const url = up.ready.client;
   const bounds = { bytesMin: 1_000_000, bytesMax: 20_000_000 };
-  const load = startLoad({ url, clients: plan.clients, keys: 40, ...bounds }, history);
+  const load = startLoad(scope, { url, clients: plan.clients, keys: 40, ...bounds }, history);
   const endsAt = performance.now() + plan.seconds * 1_000;
   let killAt = performance.now() + KILL_EVERY_MS;
   while (performance.now() < endsAt) {

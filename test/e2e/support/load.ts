@@ -1,7 +1,6 @@
 // Clients that put, get and delete objects under a history check, each over a connection of its own, until they are
 // told to stop. It compares every byte that comes and counts everything that happens; it kills nothing.
 
-import type { TestContext } from "node:test";
 import type { Cache } from "../../../src/entry/library.ts";
 import { CacheError, connect } from "../../../src/entry/library.ts";
 import { markedBytes, markOf } from "./bytes.ts";
@@ -41,8 +40,13 @@ export interface Load {
 
 const PAUSE_AFTER_ERROR_MS = 50;
 
-/** Starts the clients. They end with the test, also with one that fails: their process could not end else. */
-export function startLoad(context: TestContext, plan: LoadPlan, history: History): Load {
+/** Whatever a load lives within, such as a test; it calls back when it ends. */
+export interface Scope {
+  after(end: () => Promise<void>): void;
+}
+
+/** Starts the clients. They end with the scope, also with a test that fails: its process could not end else. */
+export function startLoad(scope: Scope, plan: LoadPlan, history: History): Load {
   const counts: LoadCounts = {
     ...{ puts: 0, gets: 0, hits: 0, deletes: 0 },
     misses: { absent: 0, expired: 0, lost: 0, unreachable: 0 },
@@ -55,7 +59,7 @@ export function startLoad(context: TestContext, plan: LoadPlan, history: History
     isStopping = true;
     await Promise.all(running);
   };
-  context.after(stop);
+  scope.after(stop);
   return { counts, stop };
 
   async function client(): Promise<void> {
