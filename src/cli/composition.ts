@@ -62,7 +62,7 @@ export interface PoolOptions {
   readonly peerToken?: string;
   /** Hex; empty: drawn at random, and kept in the state folder when there is one. */
   readonly secretHex: string;
-  /** Absent: linger as long as costs one invoke fee. */
+  /** Absent: linger as long as costs one invoke fee, longer where requests keep coming. */
   readonly policy?: BillingPolicySpec;
   readonly warmUpIntervalMs: number;
   readonly backupIntervalMs: number;

@@ -172,7 +172,7 @@ export const SETTINGS = {
     schema: z.int().min(0).max(30_000),
     byDefault: 0,
     summary:
-      "how long an idle function waits for more work under the policy linger; 0: as long as costs one invoke fee",
+      "how long an idle function waits for more work under the policy linger; 0: as long as costs one invoke fee, and up to eight times that where requests keep coming",
   }),
   warmUpIntervalMs: row<number>({
     flag: "warm-up",

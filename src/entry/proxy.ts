@@ -24,6 +24,7 @@ import { ProxyCore } from "../proxy/proxy-core.ts";
 import { REPAIR_LIMITS_DEFAULT } from "../proxy/repair-budget.ts";
 import { RingDuty } from "../proxy/ring-duty.ts";
 import { ringPeers } from "../proxy/ring-peers.ts";
+import { STAY_GROWTH_MAX } from "../proxy/stay.ts";
 import { chunkBudget } from "../runtime/memory.ts";
 import type { Connection } from "../wire/connection.ts";
 import { connectionPair } from "../wire/pair.ts";
@@ -116,6 +117,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
   const crypto = new NodeCrypto();
   const ring = options.ringFile === undefined ? null : openRing(options, options.ringFile, clock);
   const superseded = Promise.withResolvers<string>();
+  const breakEven = Math.round(breakEvenMs(prices, options.nodeMemoryMb));
   const core = new ProxyCore({
     onSuperseded: superseded.resolve,
     ...(ring === null ? {} : { ring }),
@@ -125,10 +127,10 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     nodeBudgetBytes: chunkBudget(options.nodeMemoryMb, false),
     secret: options.secret,
     codeRules,
-    policy: options.policy ?? {
-      kind: "linger",
-      lingerMs: Math.round(breakEvenMs(prices, options.nodeMemoryMb)),
-    },
+    stay:
+      options.policy === undefined
+        ? { policy: { kind: "linger", lingerMs: breakEven }, growthMax: STAY_GROWTH_MAX }
+        : { policy: options.policy, growthMax: 1 },
     warmUpIntervalMs: options.warmUpIntervalMs ?? WARM_UP_MS_DEFAULT,
     backupIntervalMs: options.backupIntervalMs ?? BACKUP_MS_DEFAULT,
     backupSelection: options.backupSelection ?? "all",

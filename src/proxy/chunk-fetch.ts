@@ -32,7 +32,7 @@ export interface FetchContext {
 }
 
 /** Chunks up to this are kept whole while their transfer lasts, so that later readers can join. */
-const JOINABLE_BYTES_MAX = 4 * 1_024 * 1_024;
+const JOINABLE_BYTES_MAX = 256 * 1_024;
 /** How often a transfer is begun again when invocations end under it. */
 const OPENINGS_MAX = 4;
 

@@ -4,7 +4,13 @@
 export class LinkActivity {
   #lastAt = Number.NEGATIVE_INFINITY;
   #heardAt = Number.NEGATIVE_INFINITY;
+  #workedAt = Number.NEGATIVE_INFINITY;
   #isSilent = false;
+
+  /** When its last exchange ended. */
+  get workedAt(): number {
+    return this.#workedAt;
+  }
 
   /** When anything was last sent or received. */
   get lastAt(): number {
@@ -14,6 +20,10 @@ export class LinkActivity {
   /** A request to it was overdue, and nothing was heard of it since. */
   get isSilent(): boolean {
     return this.#isSilent;
+  }
+
+  noteWorked(now: number): void {
+    this.#workedAt = now;
   }
 
   noteSent(now: number): void {

@@ -6,6 +6,13 @@ import type { MessageOf } from "../wire/messages.ts";
 import type { ProxyCounters } from "./counters.ts";
 import type { NodeLink } from "./node-link.ts";
 
+/** Why a node is invoked. */
+export interface InvokeCause {
+  readonly purpose: Purpose;
+  /** How long it has had nothing to do; Infinity: it never had. */
+  readonly idleMs: number;
+}
+
 /** What a link needs of the proxy around it. */
 export interface LinkContext {
   readonly clock: Clock;
@@ -15,7 +22,7 @@ export interface LinkContext {
   invoke(
     node: NodeIndex,
     invocation: InvocationId,
-    purpose: Purpose,
+    cause: InvokeCause,
     done: (outcome: InvokeOutcome) => void,
   ): void;
   /** An invocation has ended and is to be paid for. */

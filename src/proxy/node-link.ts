@@ -123,6 +123,7 @@ export class NodeLink {
 
   /** The exchange has its answer. */
   finish(channel: number): void {
+    this.#activity.noteWorked(this.#context.clock.now());
     this.#exchanges.finish(channel);
   }
 
@@ -366,16 +367,16 @@ export class NodeLink {
 
   #invoke(id: InvocationId): void {
     // Also without an exchange that waits: a PUT wakes its nodes while its bytes are still on their way.
-    const purpose = this.#wantedPurpose;
+    this.#begin(id, this.#wantedPurpose);
     this.#wantedPurpose = "warm-up";
-    this.#begin(id, purpose);
   }
 
   #begin(id: InvocationId, purpose: Purpose): void {
     const now = this.#context.clock.now();
+    const cause = { purpose, idleMs: now - this.#activity.workedAt };
     this.#activity.noteSent(now);
     this.#invocations.begin(id, purpose, now);
-    this.#context.invoke(this.node, id, purpose, (outcome) => this.#onOutcome(id, outcome));
+    this.#context.invoke(this.node, id, cause, (outcome) => this.#onOutcome(id, outcome));
   }
 
   #onOutcome(id: InvocationId, outcome: InvokeOutcome): void {

@@ -11,8 +11,8 @@ import {
   nodeIndex,
   type ObjectKey,
 } from "../core/ids.ts";
-import { type BillingPolicySpec, nodeKey, sealOrder } from "../core/invocation.ts";
-import type { InvokeOutcome, LoadedTable, Purpose, StoredObject, Timer } from "../core/ports.ts";
+import { nodeKey, sealOrder } from "../core/invocation.ts";
+import type { InvokeOutcome, LoadedTable, StoredObject, Timer } from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import type { Connection } from "../wire/connection.ts";
 import { Backup } from "./backup.ts";
@@ -24,7 +24,7 @@ import { FunctionSession, type FunctionSessionContext } from "./function-session
 import { Greeting } from "./greeting.ts";
 import { mayBegin } from "./invocation-share.ts";
 import { HedgeBudget, TransferLatency } from "./latency.ts";
-import type { LinkContext } from "./link-context.ts";
+import type { InvokeCause, LinkContext } from "./link-context.ts";
 import { TAKEOVER_WAIT_MS } from "./link-state.ts";
 import { NodeLink } from "./node-link.ts";
 import { NodeSpace } from "./node-space.ts";
@@ -40,6 +40,7 @@ import { RepairDesk } from "./repair-desk.ts";
 import { restoreTable } from "./restore-table.ts";
 import { RetryWindow } from "./retry-window.ts";
 import { attachRing, ringStatus } from "./ring-duty.ts";
+import { Stays } from "./stay.ts";
 import { WarmUp } from "./warm-up.ts";
 
 /** How often some of the table is searched for what has expired, and the nodes for instances long unseen. */
@@ -65,6 +66,7 @@ export class ProxyCore {
   readonly #backup: Backup;
   readonly #greeting: Greeting;
   readonly #desk: RepairDesk;
+  readonly #stays: Stays;
   /** Computed once for each node. */
   readonly #nodeKeys: Uint8Array[] = [];
   #functionAddress = "";
@@ -76,6 +78,7 @@ export class ProxyCore {
 
   constructor(options: ProxyCoreOptions) {
     this.#options = options;
+    this.#stays = new Stays(options.stay);
     const { ports, nodes } = options;
     const { clock } = ports;
     this.#startedAt = clock.now();
@@ -268,7 +271,7 @@ export class ProxyCore {
         assert(this.#nextInvocation < 2 ** 32, "invocation numbers last for a term");
         return invocationId(this.#nextInvocation++);
       },
-      invoke: (node, invocation, purpose, done) => this.#invoke(node, invocation, purpose, done),
+      invoke: (node, invocation, cause, done) => this.#invoke(node, invocation, cause, done),
       bill: (purpose, outcome, elapsedMs) => ledger.record(purpose, outcome, elapsedMs),
       chunksOf: (node, instance) => this.#spaces[node]?.chunksOf(instance) ?? 0,
       primaryOf: (node, before) => this.#spaces[node]?.primaryAfter(before) ?? before,
@@ -288,14 +291,10 @@ export class ProxyCore {
   #invoke(
     node: NodeIndex,
     invocation: number,
-    purpose: Purpose,
+    { purpose, idleMs }: InvokeCause,
     done: (outcome: InvokeOutcome) => void,
   ): void {
-    const { pool, policy, ports } = this.#options;
-    // Who is only kept warm or backed up has nothing to wait for: a round holds whom it needs.
-    const isForKeeping = purpose === "warm-up" || purpose === "backup";
-    const stay: BillingPolicySpec =
-      isForKeeping && policy.kind === "linger" ? { kind: "linger", lingerMs: 0 } : policy;
+    const { pool, ports } = this.#options;
     const order = {
       pool,
       node,
@@ -303,7 +302,7 @@ export class ProxyCore {
       term: this.#loaded.term,
       invocation,
       proxy: this.#functionAddress,
-      policy: stay,
+      policy: this.#stays.policyOf(node, purpose, idleMs),
     };
     ports.platform.invoke(node, sealOrder(ports.crypto, this.#keyOf(node), order), (outcome) => {
       const end = endOfReign(outcome, node, this.#pool.links);

@@ -3,7 +3,6 @@
 import type { Access } from "../core/access.ts";
 import type { CodeRule } from "../core/code.ts";
 import type { EvictionPolicy } from "../core/eviction.ts";
-import type { BillingPolicySpec } from "../core/invocation.ts";
 import type { Ledger } from "../core/ledger.ts";
 import type {
   Clock,
@@ -17,6 +16,7 @@ import type { BackupSelection } from "./backup-round.ts";
 import type { ObjectVersion } from "./object-version.ts";
 import type { RepairLimits } from "./repair-budget.ts";
 import type { RingDuty } from "./ring-duty.ts";
+import type { StayPlan } from "./stay.ts";
 
 /** What a proxy is made of. */
 export interface ProxyCoreOptions {
@@ -26,7 +26,8 @@ export interface ProxyCoreOptions {
   readonly nodeBudgetBytes: number;
   readonly secret: Uint8Array;
   readonly codeRules: readonly CodeRule[];
-  readonly policy: BillingPolicySpec;
+  /** How long functions wait for more work. */
+  readonly stay: StayPlan;
   /** 0: no warm-up. */
   readonly warmUpIntervalMs: number;
   /** 0: no backups. */

@@ -15,6 +15,7 @@ import { termFloor } from "../core/terms.ts";
 import { ProxyCore } from "../proxy/proxy-core.ts";
 import { RingDuty } from "../proxy/ring-duty.ts";
 import { ringPeers } from "../proxy/ring-peers.ts";
+import { STAY_GROWTH_MAX } from "../proxy/stay.ts";
 import {
   BillWitness,
   judgeAccounts,
@@ -297,7 +298,7 @@ export class Site {
         { bytesBelow: REPLICATED_BELOW, code: { dataChunks: 1, parityChunks: 2 } },
         { bytesBelow: Number.POSITIVE_INFINITY, code },
       ],
-      policy,
+      stay: { policy, growthMax: STAY_GROWTH_MAX },
       warmUpIntervalMs,
       backupIntervalMs,
       backupSelection,

@@ -134,7 +134,7 @@ export class LinkWorld {
       random: new SeededRandom(1),
       counters: this.counters,
       nextInvocation: () => invocationId(next++),
-      invoke: (_node, invocation, purpose, done) => {
+      invoke: (_node, invocation, { purpose }, done) => {
         this.invokes.push({
           invocation,
           purpose,

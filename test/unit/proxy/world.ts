@@ -133,7 +133,7 @@ export class World {
       codeRules: [
         { bytesBelow: Number.POSITIVE_INFINITY, code: { dataChunks: 2, parityChunks: 1 } },
       ],
-      policy: { kind: "linger", lingerMs: wishes.lingerMs ?? 10 },
+      stay: { policy: { kind: "linger", lingerMs: wishes.lingerMs ?? 10 }, growthMax: 1 },
       warmUpIntervalMs: wishes.warmUpIntervalMs ?? 0,
       backupIntervalMs: wishes.backupIntervalMs ?? 0,
       backupSelection: wishes.backupSelection ?? "all",
