@@ -89,6 +89,32 @@ export interface GetTimings {
 /** A body of bytes: at once, or as it comes. Buffers handed to `put` are borrowed until the promise settles. */
 export type Body = Uint8Array | AsyncIterable<Uint8Array>;
 
+/** Options of calls for many keys. `deadlineMs` is the whole call's; a signal that fires rejects the whole call. */
+export interface ManyOptions {
+  /** Operations of this call under way at once: 1 to 256, the default. Fewer for large objects, which share one line. */
+  readonly atOnce?: number;
+}
+
+/** An object to be stored, with what is its own; `putMany`'s options hold for what names none. */
+export interface NewObject extends Omit<PutOptions, keyof CallOptions> {
+  readonly key: string;
+  readonly body: Body;
+}
+
+/** One key's own failure: a CacheError, or what the caller's own stream or loader threw. */
+export interface Failed {
+  readonly kind: "failed";
+  readonly error: unknown;
+}
+
+/** A hit of `get`: the bytes are the caller's. */
+export interface Hit {
+  readonly kind: "hit";
+  readonly object: ObjectInfo;
+  readonly bytes: Uint8Array;
+  readonly timings: GetTimings;
+}
+
 /** How a load ended, for all who wait for it, in this process and others. */
 export type LoadEnd =
   | { readonly outcome: "loaded" | "absent" | "released" }
@@ -145,18 +171,39 @@ export interface Cache {
    * if (read.kind === "miss") console.log(`not there: ${read.reason}`);
    * else console.log(read.bytes.length, read.timings.totalMs);
    */
-  get(
-    key: string,
-    options?: GetOptions,
-  ): Promise<
-    | {
-        readonly kind: "hit";
-        readonly object: ObjectInfo;
-        readonly bytes: Uint8Array;
-        readonly timings: GetTimings;
-      }
-    | Miss
-  >;
+  get(key: string, options?: GetOptions): Promise<Hit | Miss>;
+  /**
+   * Reads many objects. One outcome for each key, in the order of the keys: a hit as of `get`, a miss, or `failed` with
+   * that key's own error (a bad key, its functions, the deadline), which fails no other. A key named twice is read
+   * twice, into buffers of their own. At most 256 are under way at once, over all such calls of a client; those that
+   * begin in one turn leave in one write. At the deadline what has come is returned, and the rest has failed with
+   * `ICACHE_DEADLINE`. It rejects only for arguments of a wrong shape, a signal, and a cache that was closed before.
+   *
+   * @example
+   * const reads = await cache.getMany(["a", "b", "c"], { deadlineMs: 1_000 });
+   * for (const [at, read] of reads.entries()) {
+   *   if (read.kind === "hit") console.log(at, read.bytes.length);
+   *   else console.log(at, read.kind === "miss" ? read.reason : read.error);
+   * }
+   */
+  getMany(
+    keys: readonly string[],
+    options?: GetOptions & ManyOptions,
+  ): Promise<readonly (Hit | Miss | Failed)[]>;
+  /**
+   * Stores many objects; no transaction: each is stored, or not, by itself. One outcome for each, in their order, as of
+   * `put`, or `failed` with its own error. Bodies are borrowed until the promise settles, also when it rejects. Objects
+   * of one key are stored one after the other, so that the last one stays. Bounds, deadline and signal as of `getMany`.
+   *
+   * @example
+   * const objects = ["a", "b"].map((key) => ({ key, body: new TextEncoder().encode(key) }));
+   * const puts = await cache.putMany(objects, { ttlMs: 60_000 });
+   * console.log(puts.filter((put) => put.kind === "stored").length, "stored");
+   */
+  putMany(
+    objects: readonly NewObject[],
+    options?: Omit<PutOptions, "length" | "lease"> & ManyOptions,
+  ): Promise<readonly (PutResult | Failed)[]>;
   /**
    * Fills `into` from its start; rejects with `ICACHE_TOO_LARGE` when it is too small. `bytes` is how many were written.
    * On any other end its contents are undefined. Faster than `get`: memory that was used before costs nothing to touch.

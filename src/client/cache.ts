@@ -9,6 +9,8 @@ import type {
   GetOptions,
   LeaseAnswer,
   LeasingCache,
+  ManyOptions,
+  NewObject,
   PutOptions,
   PutResult,
 } from "./api.ts";
@@ -21,6 +23,7 @@ import { GetOperation, type GetOutcome, STRIPES_AHEAD_MAX } from "./get-operatio
 import { Flights } from "./get-or-set.ts";
 import { type OpenedStream, openStream } from "./get-stream.ts";
 import { askLease } from "./lease.ts";
+import { ManyLane } from "./many.ts";
 import { Proxies } from "./proxies.ts";
 import { PutOperation, type PutRequest } from "./put-operation.ts";
 import { BufferSource, StreamSource, type StripeSource } from "./put-source.ts";
@@ -60,6 +63,7 @@ export class ProxyCache implements LeasingCache {
   readonly #runner: Runner;
   readonly #repairs: RepairQueue;
   readonly #flights: Flights<Uint8Array>;
+  readonly #many: ManyLane;
   readonly #bodies = new Set<StreamBody>();
   #sequence = 0;
   #loadsNotStored = 0;
@@ -93,6 +97,7 @@ export class ProxyCache implements LeasingCache {
     this.#runner = new Runner(this.#context, options.deadlineMs);
     this.#repairs = new RepairQueue(this.#context);
     this.#flights = new Flights(clock);
+    this.#many = new ManyLane(clock, options.deadlineMs);
   }
 
   /** Counts since the beginning, and what is in use now. */
@@ -148,6 +153,16 @@ export class ProxyCache implements LeasingCache {
     if (outcome.kind === "miss") return outcome;
     const object = infoOf(key, outcome.found.message);
     return { kind: "hit", object, bytes: sink.result, timings: timingsOf(outcome) } as const;
+  }
+
+  async getMany(keys: readonly string[], options: GetOptions & ManyOptions = {}) {
+    this.#runner.checkOpen();
+    return await this.#many.get(this, keys, options);
+  }
+
+  async putMany(objects: readonly NewObject[], options: PutOptions & ManyOptions = {}) {
+    this.#runner.checkOpen();
+    return await this.#many.put(this, objects, options);
   }
 
   async getInto(key: string, into: Uint8Array, options: GetOptions = {}) {

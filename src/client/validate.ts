@@ -10,17 +10,30 @@ import {
   STRIPE_BYTES_MAX,
   STRIPES_PER_OBJECT_MAX,
 } from "../core/limits.ts";
-import type { ByteRange, CallOptions, GetOptions, PutOptions } from "./api.ts";
+import type {
+  ByteRange,
+  CallOptions,
+  GetOptions,
+  ManyOptions,
+  NewObject,
+  PutOptions,
+} from "./api.ts";
 
 /** The longest deadline and time to live: a day, and a hundred years. */
 export const DEADLINE_MS_MAX = 24 * 3_600 * 1_000;
 export const TTL_MS_MAX = 100 * 365 * DEADLINE_MS_MAX;
+
+/** Operations of calls for many keys under way at once, of one client: a quarter of what its gate lets in. */
+export const MANY_AT_ONCE_MAX = 256;
+/** Keys or objects of one such call: the caller and the answer hold them all in memory. */
+export const MANY_MAX = 1_000_000;
 
 const OBJECT_BYTES_MAX = STRIPES_PER_OBJECT_MAX * STRIPE_BYTES_MAX;
 
 const CALL_NAMES = ["signal", "deadlineMs"];
 const PUT_NAMES = [...CALL_NAMES, "ttlMs", "metadata", "code", "ifAbsent", "length", "lease"];
 const GET_NAMES = [...CALL_NAMES, "range", "firstD"];
+const MANY_NAMES = ["atOnce"];
 const encoder = new TextEncoder();
 
 /** The error for a bad argument. */
@@ -85,9 +98,46 @@ export function checkGetOrSet(options: PutOptions & GetOptions): void {
   if (options.range !== undefined) throw invalid("getOrSet reads whole objects; it takes no range");
 }
 
+/** Options of getMany. */
+export function checkGetMany(options: GetOptions & ManyOptions): void {
+  checkGet(options, MANY_NAMES);
+  checkAtOnce(options);
+}
+
+/** Options of putMany. */
+export function checkPutMany(options: PutOptions & ManyOptions): void {
+  checkPut(options, MANY_NAMES);
+  if (options.length !== undefined || options.lease !== undefined)
+    throw invalid("length and lease belong to one object: name them there");
+  checkAtOnce(options);
+}
+
+/** The keys or objects of one call. */
+export function checkMany(name: string, many: unknown): void {
+  if (!Array.isArray(many)) throw invalid(`${name} must be an array, not ${describe(many)}`);
+  if (many.length <= MANY_MAX) return;
+  throw new CacheError("ICACHE_TOO_LARGE", `one call takes ${MANY_MAX} ${name} at most`);
+}
+
+/** What stands beside key and body of one of many objects; returned as the options of a PUT. */
+export function checkNewObject(object: NewObject): PutOptions {
+  if (typeof object !== "object" || object === null)
+    throw invalid(`an object to put is { key, body, ... }, not ${describe(object)}`);
+  const { key: _key, body: _body, ...options } = object;
+  checkNames(
+    options,
+    PUT_NAMES.filter((name) => !CALL_NAMES.includes(name)),
+  );
+  return options;
+}
+
 /** Options of a listing. */
 export function checkList(options: CallOptions): void {
   checkCall(options, ["prefix", "after"]);
+}
+
+function checkAtOnce({ atOnce }: ManyOptions): void {
+  if (atOnce !== undefined) checkWhole("atOnce", atOnce, 1, MANY_AT_ONCE_MAX);
 }
 
 function checkLength(length: number): void {

@@ -8,13 +8,16 @@ import type {
   CallOptions,
   GetOptions,
   LeasingCache,
+  ManyOptions,
   Miss,
+  NewObject,
   ObjectInfo,
   PutOptions,
   PutResult,
 } from "../client/api.ts";
 import { aborted, Flights } from "../client/get-or-set.ts";
 import type { OpenedStream } from "../client/get-stream.ts";
+import { ManyLane } from "../client/many.ts";
 import { collect } from "../client/put-stream.ts";
 import { checkGet, checkGetOrSet, checkKey, checkPut, invalid } from "../client/validate.ts";
 import { AssertionError } from "../core/assert.ts";
@@ -67,6 +70,7 @@ export class OriginTier implements Cache {
   readonly #loads: Loads;
   readonly #changes: Changes | null;
   readonly #flights: Flights<Uint8Array>;
+  readonly #many: ManyLane;
   readonly #apart = new Turns("readers of the origin", APART_MAX);
   readonly #closing = new AbortController();
   #apartReads = 0;
@@ -82,6 +86,7 @@ export class OriginTier implements Cache {
         ? new Changes({ cache, origin: origin.store, clock, wallClock })
         : null;
     this.#flights = new Flights(clock);
+    this.#many = new ManyLane(clock, undefined);
   }
 
   /** Counts since the beginning, and what is under way. */
@@ -132,6 +137,14 @@ export class OriginTier implements Cache {
         return { kind: "hit", object: apartInfo(key, object), bytes, timings: NO_TIMINGS } as const;
       },
     });
+  }
+
+  async getMany(keys: readonly string[], options: GetOptions & ManyOptions = {}) {
+    return await this.#many.get(this, keys, options);
+  }
+
+  async putMany(objects: readonly NewObject[], options: PutOptions & ManyOptions = {}) {
+    return await this.#many.put(this, objects, options);
   }
 
   async getInto(key: string, into: Uint8Array, options: GetOptions = {}) {

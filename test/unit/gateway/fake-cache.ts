@@ -5,13 +5,17 @@ import type {
   Body,
   Cache,
   GetOptions,
+  ManyOptions,
   Miss,
+  NewObject,
   ObjectInfo,
   PutOptions,
   PutResult,
 } from "../../../src/client/api.ts";
+import { ManyLane } from "../../../src/client/many.ts";
 import { CacheError } from "../../../src/core/errors.ts";
 import { keyFault } from "../../../src/core/ids.ts";
+import { SystemClock } from "../../../src/host/system-clock.ts";
 
 interface Stored {
   readonly info: ObjectInfo;
@@ -41,6 +45,7 @@ export class FakeCache implements Cache {
   puts: { readonly key: string; readonly isStream: boolean; readonly options: PutOptions }[] = [];
   now: () => number = () => Date.now();
   #version = 0;
+  readonly #many = new ManyLane(new SystemClock(), undefined);
 
   async put(key: string, body: Body, options: PutOptions = {}): Promise<PutResult> {
     this.#check(key);
@@ -81,6 +86,14 @@ export class FakeCache implements Cache {
     if (found === null) return MISS;
     const bytes = found.bytes.slice(options.range?.start, options.range?.end);
     return { kind: "hit" as const, object: found.info, bytes, timings: GET_TIMINGS };
+  }
+
+  async getMany(keys: readonly string[], options: GetOptions & ManyOptions = {}) {
+    return await this.#many.get(this, keys, options);
+  }
+
+  async putMany(objects: readonly NewObject[], options: PutOptions & ManyOptions = {}) {
+    return await this.#many.put(this, objects, options);
   }
 
   async getInto(key: string, into: Uint8Array, options: GetOptions = {}) {

@@ -31,6 +31,27 @@ test("read-through: a thousand readers of an absent key make one load, and all g
   }
 });
 
+test("read-through: many keys are loaded each for itself; one that fails at the origin fails alone", async () => {
+  const { tier, origin, cache } = tierOver();
+  for (const at of [0, 1, 2, 3]) origin.set(`k${at}`, body(1_000, at + 1));
+  await cache.put("k3", body(1_000, 4));
+  const reads = await tier.getMany(["k0", "absent", "k3", "k1", ""]);
+  assert.deepEqual(
+    reads.map(({ kind }) => kind),
+    ["hit", "miss", "hit", "hit", "failed"],
+  );
+  assert.equal(origin.gets, 3, "what the cache has is not loaded");
+  origin.failure = new Error("gone");
+  const [kept, failed] = await tier.getMany(["k0", "k2"]);
+  assert.equal(kept?.kind, "hit");
+  assert.ok(failed?.kind === "failed" && failed.error === origin.failure);
+  const puts = await tier.putMany([{ key: "k2", body: NEWER }]);
+  assert.deepEqual(
+    puts.map(({ kind }) => kind),
+    ["stored"],
+  );
+});
+
 test("read-through: what readers get is theirs: writing to it changes nothing for others", async () => {
   const { tier, origin } = tierOver();
   origin.set("k", SMALL.slice());
