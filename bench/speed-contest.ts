@@ -79,7 +79,7 @@ export async function openSpeedContest(
     const own = {
       proxy: opened("proxy", { url }),
       direct: opened("direct", { url, direct: { host: proxy.host } }),
-      embedded: opened("embedded", { proxy: pool.proxy }),
+      embedded: opened("embedded", { proxy: pool.proxy, direct: { host: "127.0.0.1" } }),
     };
     const others = new Map<string, TargetClient>();
     const absent = withOthers ? await openOthers(bytesMax, others, closers) : [];

@@ -46,6 +46,8 @@ export interface CacheOptions {
   readonly repairs?: boolean;
   /** Where functions may dial this client; absent: everything goes through the proxy. */
   readonly door?: Door;
+  /** Shorter chunks are not sought directly; absent: 128 KiB. */
+  readonly directChunkBytesMin?: number;
   /** The door could not be opened. */
   readonly onDoorFault?: (reason: string) => void;
   /** Makes memory that need not be zero. Default: zeroed memory. */

@@ -87,7 +87,12 @@ export class ProxyCache implements LeasingCache {
     });
     const { door, onDoorFault: onFault } = options;
     const onOpened = (): void => this.#proxies.sayListen();
-    const hub = { clock, crypto, onOpened, ...(onFault === undefined ? {} : { onFault }) };
+    const { directChunkBytesMin: chunkBytesMin } = options;
+    const hub = {
+      ...{ clock, crypto, onOpened },
+      ...(onFault === undefined ? {} : { onFault }),
+      ...(chunkBytesMin === undefined ? {} : { chunkBytesMin }),
+    };
     this.#hub = door === undefined ? null : new DirectHub({ ...hub, door });
     this.#context = {
       clock,

@@ -23,7 +23,7 @@ export interface DirectHubOptions {
   readonly door: Door;
   readonly clock: Clock;
   readonly crypto: Crypto;
-  /** As the proxies have it: shorter chunks are not asked for; absent: 128 KiB. */
+  /** As the proxies have it for this client: shorter chunks are not asked for; absent: 128 KiB. */
   readonly chunkBytesMin?: number;
   /** The address is known: tell the proxies. */
   readonly onOpened: () => void;

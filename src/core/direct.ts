@@ -11,6 +11,8 @@ export const DIRECT_KEY_BYTES = 32;
 export const TICKET_BYTES = 16;
 /** Chunks below this go through the proxy: the messages around a direct transfer cost more than the bytes. */
 export const DIRECT_CHUNK_BYTES_MIN = 128 * 1_024;
+/** The same for a client in the proxy's own process, where the other way is one copy and no connection of its own. */
+export const DIRECT_CHUNK_BYTES_MIN_LOCAL = 2 * 1_024 * 1_024;
 
 /** Which of the three proofs of a handshake it is. */
 export type DirectStep = "hello" | "challenge" | "proof";

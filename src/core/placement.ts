@@ -1,4 +1,5 @@
-// Where the chunks of a stripe go: distinct nodes with room, random among them, the emptier of two drawn.
+// Where the chunks of a stripe go: distinct nodes with room, random among them, the emptier of two drawn; where that is
+// wished, those that need not be woken first.
 // Pure: chance comes in, and nothing is reserved here.
 
 import type { NodeIndex } from "./ids.ts";
@@ -33,6 +34,33 @@ export function choosePlaces(
     chosen.push(taken.node);
   }
   return chosen;
+}
+
+/**
+ * The same where some candidates are preferred: as many of those as there are, the rest among the others. A preferred
+ * one with `slackBytes` less room than the emptiest of all is no better than the others, so that preference never fills
+ * few nodes while many are empty.
+ */
+export function choosePreferred(
+  candidates: readonly PlacementCandidate[],
+  count: number,
+  isPreferred: (node: NodeIndex) => boolean,
+  slackBytes: number,
+  random: Random,
+): NodeIndex[] | null {
+  if (candidates.length < count) return null;
+  const emptiest = candidates.reduce((most, { freeBytes }) => Math.max(most, freeBytes), 0);
+  const [preferred, others]: [PlacementCandidate[], PlacementCandidate[]] = [[], []];
+  for (const candidate of candidates) {
+    const isFirst = isPreferred(candidate.node) && candidate.freeBytes + slackBytes >= emptiest;
+    (isFirst ? preferred : others).push(candidate);
+  }
+  const first = Math.min(count, preferred.length);
+  const chosen = [
+    choosePlaces(preferred, first, random),
+    choosePlaces(others, count - first, random),
+  ];
+  return chosen.includes(null) ? null : chosen.flatMap((nodes) => nodes ?? []);
 }
 
 function freeAt(candidates: readonly PlacementCandidate[], at: number): number {

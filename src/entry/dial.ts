@@ -3,6 +3,7 @@
 
 import { createCache, type ProxyCache } from "../client/cache.ts";
 import type { CacheOptions } from "../client/cache-options.ts";
+import { DIRECT_CHUNK_BYTES_MIN_LOCAL } from "../core/direct.ts";
 import { CacheError } from "../core/errors.ts";
 import { type Membership, parseMembership } from "../core/membership.ts";
 import { parseAddress } from "../host/addresses.ts";
@@ -66,6 +67,7 @@ export function dial(options: DialOptions): ProxyCache {
     crypto: new NodeCrypto(),
     allocate: unzeroed,
     ...doorOf(options.direct),
+    ...("proxy" in options ? { directChunkBytesMin: DIRECT_CHUNK_BYTES_MIN_LOCAL } : {}),
   });
 }
 
@@ -112,7 +114,7 @@ function doorOf(direct: DirectOptions | undefined): Pick<CacheOptions, "door" | 
 }
 
 /** Listens everywhere, and is no address to dial. */
-const ANY_HOST: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+export const ANY_HOST: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
 
 function warnOfDoor(reason: string): void {
   process.emitWarning(`functions cannot reach this client, all goes through the proxy: ${reason}`, {

@@ -12,7 +12,7 @@ import { NodeCrypto } from "../host/node-crypto.ts";
 import { SqliteTableStore } from "../host/sqlite-table-store.ts";
 import { openAwsLambda } from "../platform/aws-lambda.ts";
 import { deployPool } from "../platform/deploy-pool.ts";
-import { dial } from "./dial.ts";
+import { ANY_HOST, type DialOptions, dial } from "./dial.ts";
 import { withFunctionBundle } from "./function-bundle.ts";
 import { type RunningProxy, startProxy } from "./proxy.ts";
 import { startRepairer } from "./repairer.ts";
@@ -63,7 +63,7 @@ async function openWith(
       secret,
       platform,
     });
-    const cache = dial({ proxy, token: options.peerToken ?? "" });
+    const cache = dial({ proxy, token: options.peerToken ?? "", ...directOf(options) });
     const repairer = startRepairer(proxy);
     const close = async (): Promise<void> => {
       await repairer.close();
@@ -76,6 +76,11 @@ async function openWith(
     platform.close();
     throw error;
   }
+}
+
+/** Functions that reach the proxy where it listens reach a second port there, too; what they reach otherwise nobody knows. */
+function directOf({ host, advertise }: PoolOptions): Pick<DialOptions, "direct"> {
+  return advertise === undefined && !ANY_HOST.has(host) ? { direct: { host } } : {};
 }
 
 /** Port 0 stays 0: any free one. */

@@ -2,6 +2,7 @@
 // wrong ends here, with a refusal; nobody else notices.
 
 import { type Access, EVERYTHING, type Grant, NO_GRANT } from "../core/access.ts";
+import { DIRECT_CHUNK_BYTES_MIN_LOCAL } from "../core/direct.ts";
 import { keyFault, type ObjectKey } from "../core/ids.ts";
 import { toHex } from "../core/invocation.ts";
 import type { Membership } from "../core/membership.ts";
@@ -51,6 +52,7 @@ export class ClientSession implements ConnectionHandler {
   readonly #context: ClientSessionContext;
   readonly #operations = new Map<number, Operation>();
   readonly #helloTimer: Timer;
+  readonly #isLocal: boolean;
   /** What the client may do; null until its token is known. */
   #grant: Grant | null;
   #clientId: string | null = null;
@@ -64,6 +66,7 @@ export class ClientSession implements ConnectionHandler {
   constructor(connection: Connection, context: ClientSessionContext, isTrusted: boolean) {
     this.connection = connection;
     this.#context = context;
+    this.#isLocal = isTrusted;
     this.#grant = isTrusted || context.access === null ? EVERYTHING : null;
     connection.setHandler(this);
     this.#helloTimer = context.clock.setTimer(HELLO_MS_MAX, () =>
@@ -224,8 +227,9 @@ export class ClientSession implements ConnectionHandler {
 
   /** Functions may dial this client from now on, or, without an address, no more. */
   #listen({ address, secret }: MessageOf<"listen">): void {
-    const { clock, crypto, counters } = this.#context;
-    const at = { address, secret };
+    const { clock, crypto, counters, directChunkBytesMin } = this.#context;
+    const chunkBytesMin = this.#isLocal ? DIRECT_CHUNK_BYTES_MIN_LOCAL : directChunkBytesMin;
+    const at = { address, secret, chunkBytesMin };
     this.#direct =
       address === ""
         ? null

@@ -28,6 +28,8 @@ export interface DirectPeersContext {
 export interface DirectAddress {
   readonly address: string;
   readonly secret: Uint8Array;
+  /** Shorter chunks go through the proxy. */
+  readonly chunkBytesMin: number;
 }
 
 interface NodeState {
@@ -54,6 +56,11 @@ export class DirectPeers {
     this.peer = peer;
     this.#at = at;
     this.#context = context;
+  }
+
+  /** Whether a chunk so long is worth a direct transfer. */
+  isWorth(bytes: number): boolean {
+    return bytes >= this.#at.chunkBytesMin;
   }
 
   /** The instance that has a connection to the client. Null: none, as far as is known; one is made for the next time. */

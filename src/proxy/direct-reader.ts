@@ -39,7 +39,7 @@ export class DirectReader implements DirectFetchOwner {
     if (channel.direct === null) return null;
     const bytes = chunkBytesOf(object, stripe.stripe, index);
     const place = placeOf(object, stripe.stripe, index);
-    if (bytes < context.directChunkBytesMin || place === undefined) return null;
+    if (!channel.direct.isWorth(bytes) || place === undefined) return null;
     const link = context.pool.link(place.node);
     const instance = channel.direct.upTo(link);
     if (instance === null || instance !== place.instance) return null;

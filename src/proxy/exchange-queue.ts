@@ -23,6 +23,11 @@ export class ExchangeQueue {
     return this.#waiting.length > 0;
   }
 
+  /** True when none waits and none runs. */
+  get isEmpty(): boolean {
+    return this.#waiting.length === 0 && this.#running.size === 0;
+  }
+
   /** Waits for the node; false when too many do, and it ends in a later turn. */
   offer(exchange: Exchange): boolean {
     if (this.#waiting.length >= WAITING_EXCHANGES_MAX) {

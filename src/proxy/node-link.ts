@@ -19,6 +19,8 @@ import { concerns, isLate, stepLink, tickAt } from "./link-table.ts";
 /** The proxy's end of everything that concerns one node. */
 export class NodeLink {
   readonly node: NodeIndex;
+  /** When it was last spoken to. As long as what is overdue finds it silent, others are asked before it. */
+  readonly activity = new LinkActivity();
   readonly #context: LinkContext;
   readonly #invocations = new Invocations();
   readonly #exchanges: ExchangeQueue;
@@ -28,7 +30,6 @@ export class NodeLink {
   #nextChannel = 1;
   #timer: Timer | null = null;
   #wantedPurpose: Purpose = "warm-up";
-  readonly #activity = new LinkActivity();
   #hasGreeted = false;
   #isStopped = false;
 
@@ -56,7 +57,7 @@ export class NodeLink {
 
   /** Whether what waits here will wait for longer than a wake takes. */
   get isLate(): boolean {
-    return this.#activity.isSilent || isLate(this.#state);
+    return this.activity.isSilent || isLate(this.#state);
   }
 
   /** True once any instance of the node has said hello in this term. */
@@ -64,13 +65,14 @@ export class NodeLink {
     return this.#hasGreeted;
   }
 
-  get lastActivityAt(): number {
-    return this.#activity.lastAt;
-  }
-
   /** Whether a request sent now would be read now. */
   get isAwake(): boolean {
     return this.awakeInstance !== null;
+  }
+
+  /** Awake with nothing to do. */
+  get isIdle(): boolean {
+    return this.isAwake && this.#exchanges.isEmpty;
   }
 
   /** Whether a second invocation of the node is under way, or may be. */
@@ -123,7 +125,7 @@ export class NodeLink {
 
   /** The exchange has its answer. */
   finish(channel: number): void {
-    this.#activity.noteWorked(this.#context.clock.now());
+    this.activity.noteWorked(this.#context.clock.now());
     this.#exchanges.finish(channel);
   }
 
@@ -141,17 +143,12 @@ export class NodeLink {
     this.#step({ kind: "need" });
   }
 
-  /** What was asked of it then is overdue. As long as it says nothing, others are asked before it. */
-  noteOverdue(askedAt: number): void {
-    this.#activity.noteOverdue(askedAt);
-  }
-
   /** Sends within the running invocation; only for exchanges that were started, and for requests while awake. */
   send(channel: number, message: Message, body?: Uint8Array, onSent?: () => void): void {
     const session = this.#session();
     assert(session !== null, "a link sends only while its instance is awake");
     this.#invocations.count(session.invocation, message);
-    this.#activity.noteSent(this.#context.clock.now());
+    this.activity.noteSent(this.#context.clock.now());
     session.send(channel, message, body, onSent);
   }
 
@@ -178,7 +175,7 @@ export class NodeLink {
       if (before.kind === "awake" && before.invocation === session.invocation)
         this.#exchanges.interrupt();
     }
-    this.#activity.noteHeard(this.#context.clock.now());
+    this.activity.noteHeard(this.#context.clock.now());
     invocation.session = session;
     invocation.instance = instance;
     invocation.hello = hello;
@@ -203,7 +200,7 @@ export class NodeLink {
     message: Message,
     body: Uint8Array | null,
   ): void {
-    this.#activity.noteHeard(this.#context.clock.now());
+    this.activity.noteHeard(this.#context.clock.now());
     if (message.kind === "bye") return this.#onBye(session, message);
     if (this.#side.isOf(session.invocation)) return this.#side.onMessage(channel, message);
     if (session !== this.#session()) {
@@ -373,8 +370,8 @@ export class NodeLink {
 
   #begin(id: InvocationId, purpose: Purpose): void {
     const now = this.#context.clock.now();
-    const cause = { purpose, idleMs: now - this.#activity.workedAt };
-    this.#activity.noteSent(now);
+    const cause = { purpose, idleMs: now - this.activity.workedAt };
+    this.activity.noteSent(now);
     this.#invocations.begin(id, purpose, now);
     this.#context.invoke(this.node, id, cause, (outcome) => this.#onOutcome(id, outcome));
   }
@@ -383,7 +380,7 @@ export class NodeLink {
     const [invocation, now] = [this.#invocations.get(id), this.#context.clock.now()];
     assert(invocation !== undefined, "an invocation ends once");
     this.#context.bill(invocation.purpose, outcome, now - invocation.begunAt);
-    if (outcome.kind !== "unknown") this.#activity.noteHeard(now);
+    if (outcome.kind !== "unknown") this.activity.noteHeard(now);
     if (outcome.kind === "unknown") invocation.isUnknown = true;
     else this.#invocations.end(id);
     if (this.#side.isOf(id)) {

@@ -48,7 +48,7 @@ export interface OperationContext {
   readonly hedges: HedgeBudget;
   readonly generation: number;
   readonly stragglerMs: number;
-  /** Shorter chunks go through the proxy also where client and function have a connection. */
+  /** Shorter chunks of clients of other processes go through the proxy also where client and function have a connection. */
   readonly directChunkBytesMin: number;
   hashKey(key: string): Uint8Array;
   /** Joins the transfer of this chunk that is under way, or begins one. Null: its node is not to be reached now. */

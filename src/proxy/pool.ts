@@ -3,7 +3,7 @@
 
 import { chunkCost } from "../core/chunk-cost.ts";
 import type { InstanceId, NodeIndex } from "../core/ids.ts";
-import { choosePlaces } from "../core/placement.ts";
+import { choosePlaces, choosePreferred } from "../core/placement.ts";
 import type { Random } from "../core/ports.ts";
 import type { MessageOf, WireChunkId } from "../wire/messages.ts";
 import type { NodeLink } from "./node-link.ts";
@@ -13,6 +13,9 @@ import { StoreAudit } from "./store-audit.ts";
 
 /** Drops told in one message; the wire allows no more. */
 export const DROPS_PER_MESSAGE = 1_000;
+
+/** How much fuller than the emptiest node one that is awake may be and still be chosen before it: a share of a node. */
+const AWAKE_SLACK_SHARE = 1 / 16;
 
 /** Chunks that need room on distinct nodes. */
 export interface ChunkRequest {
@@ -50,14 +53,24 @@ export class Pool {
     return link;
   }
 
-  /** Reserves every chunk on a node of its own, none of them in `except`, evicting as needed; null when that cannot be. */
-  reserve(chunks: readonly ChunkRequest[], except: ReadonlySet<NodeIndex>): NodeIndex[] | null {
+  /**
+   * Reserves every chunk on a node of its own, none of them in `except`, evicting as needed; null when that cannot be.
+   * `awakeFirst`: nodes that are awake with nothing to do are chosen before those that would have to be woken.
+   */
+  reserve(
+    chunks: readonly ChunkRequest[],
+    except: ReadonlySet<NodeIndex>,
+    awakeFirst = false,
+  ): NodeIndex[] | null {
     const bytes = chunks.reduce((most, chunk) => Math.max(most, chunkCost(chunk.bytes)), 0);
     // No eviction gives what too few nodes could ever have: without this, one refusal could empty the cache.
     if (this.#eligible(except).filter((space) => space.budgetBytes >= bytes).length < chunks.length)
       return null;
     for (;;) {
-      const nodes = choosePlaces(this.#candidates(bytes, except), chunks.length, this.#random);
+      const candidates = this.#candidates(bytes, except);
+      const nodes = awakeFirst
+        ? choosePreferred(candidates, chunks.length, this.#isIdle, this.#slackBytes, this.#random)
+        : choosePlaces(candidates, chunks.length, this.#random);
       if (nodes !== null) {
         for (const [i, { id, bytes: chunkBytes }] of chunks.entries())
           this.spaces[nodes[i] ?? 0]?.reserve(id, chunkBytes);
@@ -126,6 +139,12 @@ export class Pool {
       for (const instance of space?.unseen(now, [primary, awakeInstance]) ?? [])
         this.#table?.loseInstance(node, instance);
     }
+  }
+
+  readonly #isIdle = (node: NodeIndex): boolean => this.links[node]?.isIdle ?? false;
+
+  get #slackBytes(): number {
+    return (this.capacityBytes / this.spaces.length) * AWAKE_SLACK_SHARE;
   }
 
   #candidates(

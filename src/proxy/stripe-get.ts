@@ -290,7 +290,7 @@ export class StripeGet {
       const waited = now - chunk.since;
       if (waited < bound && this.#nearness(index) !== "late") short--;
       else longest = Math.max(longest, waited);
-      if (waited >= bound) this.#link(index)?.noteOverdue(chunk.since);
+      if (waited >= bound) this.#link(index)?.activity.noteOverdue(chunk.since);
     });
     const isStuck = longest >= Math.max(STUCK_MS_MIN, STUCK_BOUNDS * bound);
     for (; short > 0; short--) {

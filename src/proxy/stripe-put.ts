@@ -5,7 +5,7 @@ import { type CodeSpec, chunkCount, quorum } from "../core/code.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { InstanceId, NodeIndex, Version } from "../core/ids.ts";
 import { chunkLength } from "../core/layout.ts";
-import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
+import { CREDIT_BYTES_INITIAL, STRIPE_BYTES_MAX } from "../core/limits.ts";
 import type { Timer } from "../core/ports.ts";
 import type { MessageOf, WireChunkId } from "../wire/messages.ts";
 import { ChunkUpload, type Upload, type UploadOwner } from "./chunk-upload.ts";
@@ -84,7 +84,9 @@ export class StripePut implements UploadOwner {
       id: { keyHash, version, stripe, index },
       bytes: chunkLength(bytes, code.dataChunks, index),
     }));
-    const nodes = context.pool.reserve(requests, new Set());
+    // An object of many stripes is to lie on as many nodes as it can; one of a single stripe needs no node that sleeps.
+    const awakeFirst = stripe === 0 && bytes < STRIPE_BYTES_MAX;
+    const nodes = context.pool.reserve(requests, new Set(), awakeFirst);
     return nodes === null ? null : new StripePut(order, requests, nodes, channel, context, owner);
   }
 
@@ -151,8 +153,7 @@ export class StripePut implements UploadOwner {
     const ways: ReturnType<typeof wayInWords>[] = [];
     for (const chunk of this.#chunks) {
       const isFresh = chunk.attempt === 0 && chunk.upload === null && chunk.way === null;
-      const isLong = chunk.bytes >= this.#context.directChunkBytesMin;
-      if (direct === null || !isFresh || !isLong) continue;
+      if (direct === null || !isFresh || !direct.isWorth(chunk.bytes)) continue;
       const instance = direct.upTo(this.#context.pool.link(chunk.node));
       if (instance === null) continue;
       chunk.way = { peer: direct.peer, instance, ticket: direct.drawTicket() };

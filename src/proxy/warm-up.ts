@@ -42,7 +42,7 @@ export class WarmUp {
     if (!mayBegin("warm-up", links)) return;
     for (const link of links) {
       if (budget === 0) return;
-      const isDue = now - link.lastActivityAt >= this.#intervalMs;
+      const isDue = now - link.activity.lastAt >= this.#intervalMs;
       if (!isDue || link.state.kind !== "asleep" || !(spaces[link.node]?.holdsChunks ?? false))
         continue;
       budget--;

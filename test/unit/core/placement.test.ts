@@ -26,7 +26,7 @@ import {
   stripeOffset,
 } from "../../../src/core/layout.ts";
 import { STRIPE_BYTES_MAX } from "../../../src/core/limits.ts";
-import { choosePlaces } from "../../../src/core/placement.ts";
+import { choosePlaces, choosePreferred } from "../../../src/core/placement.ts";
 import type { Random } from "../../../src/core/ports.ts";
 
 function chance(seed: number): Random {
@@ -67,6 +67,49 @@ test("placement: the choice of two fills nodes evenly", () => {
     Math.max(...free) - Math.min(...free) <= 1_000,
     `${Math.min(...free)} to ${Math.max(...free)}`,
   );
+});
+
+test("placement: preferred nodes first, all of them if they are too few, and never one that is much fuller", () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ freeBytes: fc.nat(1_000), isAwake: fc.boolean() }), { maxLength: 30 }),
+      fc.integer({ min: 1, max: 12 }),
+      fc.nat(1_000),
+      fc.nat(),
+      (nodes, count, slack, seed) => {
+        const candidates = nodes.map(({ freeBytes }, node) => ({
+          node: nodeIndex(node),
+          freeBytes,
+        }));
+        const isAwake = (node: number): boolean => nodes[node]?.isAwake ?? false;
+        const chosen = choosePreferred(candidates, count, isAwake, slack, chance(seed));
+        assert.equal(chosen === null, nodes.length < count);
+        if (chosen === null) return;
+        assert.equal(new Set(chosen).size, count);
+        const emptiest = Math.max(...nodes.map(({ freeBytes }) => freeBytes));
+        const good = candidates.filter(
+          ({ node, freeBytes }) => isAwake(node) && freeBytes + slack >= emptiest,
+        );
+        const taken = chosen.filter((node) => good.some((each) => each.node === node));
+        assert.ok(
+          taken.length >= Math.min(count, good.length),
+          `${taken.length} of ${good.length}`,
+        );
+      },
+    ),
+  );
+});
+
+test("placement: preference costs evenness no more than the slack", () => {
+  const free = Array.from({ length: 24 }, () => 100_000);
+  const random = chance(1);
+  for (let stripe = 0; stripe < 500; stripe++) {
+    const candidates = free.map((freeBytes, node) => ({ node: nodeIndex(node), freeBytes }));
+    const chosen = choosePreferred(candidates, 6, (node) => node < 12, 5_000, random) ?? [];
+    for (const node of chosen) free[node]! -= 100;
+  }
+  const spread = Math.max(...free) - Math.min(...free);
+  assert.ok(spread >= 4_000 && spread <= 6_500, `${spread}`);
 });
 
 /** CLOCK as in a textbook: a ring, a hand, a bit each. */

@@ -21,7 +21,7 @@ const B = instanceId("b".repeat(32));
 function world(nodes = 4) {
   const clock = new VirtualClock();
   const counters = createCounters();
-  const at = { address: "client:1", secret: new Uint8Array(32) };
+  const at = { address: "client:1", secret: new Uint8Array(32), chunkBytesMin: 1 };
   const peers = new DirectPeers(1, at, { clock, crypto: new NodeCrypto(), counters });
   const links = Array.from({ length: nodes }, (_, node) => {
     const dials: Exchange[] = [];
