@@ -41,9 +41,9 @@ const IN_FLIGHT = 50;
 const COUNTS: ReadonlyMap<number, { readonly puts: number; readonly gets: number }> = new Map([
   [100 * MB, { puts: 1, gets: 3 }],
   [10 * MB, { puts: 3, gets: 8 }],
-  [KB, { puts: 50, gets: 200 }],
+  [KB, { puts: 100, gets: 1_000 }],
 ]);
-const BURST = 1_000;
+const BURST = 5_000;
 
 /** Runs the suite. */
 export async function speed(options: SpeedOptions): Promise<SpeedReport> {

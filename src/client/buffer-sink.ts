@@ -4,12 +4,14 @@
 import { CacheError } from "../core/errors.ts";
 import type { FoundObject, GetSink } from "./get-operation.ts";
 
+const NOTHING = new Uint8Array(0);
+
 /** See the header. */
 export class BufferSink implements GetSink {
   readonly canRestart = true;
   readonly #into: Uint8Array | null;
   readonly #allocate: (bytes: number) => Uint8Array;
-  #result: Uint8Array = new Uint8Array(0);
+  #result: Uint8Array = NOTHING;
 
   /** `into`: the caller's memory, or null for fresh memory. */
   constructor(into: Uint8Array | null, allocate: (bytes: number) => Uint8Array) {

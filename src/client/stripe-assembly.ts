@@ -2,7 +2,8 @@
 // reconstructs what is missing. Data chunks that are wanted whole lie in their final place from the start; parity
 // and chunks that a range cuts lie in scratch memory. It trusts nothing that comes in, and sends nothing.
 
-import { type ChunkIdentity, seedOf } from "../checksum/chunk-digest.ts";
+import { type ChunkIdentity, chunkDigest, seedOf } from "../checksum/chunk-digest.ts";
+import type { Digest } from "../checksum/columns.ts";
 import { createHasher, type Hasher } from "../checksum/hasher.ts";
 import type { CodeSpec } from "../core/code.ts";
 import { chunkLength, chunkStride } from "../core/layout.ts";
@@ -95,9 +96,6 @@ export class StripeAssembly {
     chunk.digestLow = message.digestLow;
     chunk.digestHigh = message.digestHigh;
     chunk.memory ??= this.#memoryOf(chunk);
-    chunk.hasher ??= createHasher();
-    const seed = seedOf(this.#identityOf(chunk.index));
-    chunk.hasher.reset(seed.low, seed.high);
     return "none";
   }
 
@@ -123,11 +121,11 @@ export class StripeAssembly {
     chunk.isReceiving = false;
     if (this.#isFinished || chunk.status !== "coming" || chunk.attempt !== message.attempt)
       return "none";
+    const isFirst = chunk.received === 0;
     chunk.received += body.length;
-    chunk.hasher?.update(body);
-    if (chunk.received < chunk.bytes) return "none";
-    const digest = chunk.hasher?.digest();
-    if (digest?.low !== chunk.digestLow || digest.high !== chunk.digestHigh)
+    const digest = this.#digest(chunk, body, isFirst);
+    if (digest === null) return "none";
+    if (digest.low !== chunk.digestLow || digest.high !== chunk.digestHigh)
       return this.#spoil(chunk);
     chunk.status = "good";
     this.#goodCount += 1;
@@ -220,6 +218,20 @@ export class StripeAssembly {
   /** True while the transport writes to a place of this stripe. */
   get isReceiving(): boolean {
     return this.#chunks.some((chunk) => chunk.isReceiving);
+  }
+
+  /** Takes the next part; the digest once the last has come. One that comes in a single part needs no state of its own. */
+  #digest(chunk: Chunk, body: Uint8Array, isFirst: boolean): Digest | null {
+    const isLast = chunk.received === chunk.bytes;
+    const identity = this.#identityOf(chunk.index);
+    if (isFirst && isLast) return chunkDigest(identity, body);
+    chunk.hasher ??= createHasher();
+    if (isFirst) {
+      const seed = seedOf(identity);
+      chunk.hasher.reset(seed.low, seed.high);
+    }
+    chunk.hasher.update(body);
+    return isLast ? chunk.hasher.digest() : null;
   }
 
   #isGoodOnWire(index: number): boolean {

@@ -3,9 +3,11 @@
 
 import { PART_BYTES_MAX } from "../core/limits.ts";
 
-/** Parts of up to this are allocated afresh: they cost less than they would pin. */
+/** Shorter parts lie in buffers of this size, which are kept, too: most objects of a busy cache are small. */
+const TINY_BYTES = 4_096;
+/** What is longer and no longer than this is allocated afresh: it would pin more than it costs. */
 const SMALL_BYTES_MAX = 64 * 1_024;
-/** Buffers kept for the next part; beyond this they are let go. */
+/** Buffers of a size kept for the next part; beyond this they are let go. */
 const KEPT_BUFFERS_MAX = 64;
 
 /** One part of a chunk, owned by everybody who holds it. */
@@ -34,9 +36,12 @@ export class Part {
 /** The buffers of one proxy. */
 export class PartPool {
   readonly #kept: ArrayBuffer[] = [];
+  readonly #keptTiny: ArrayBuffer[] = [];
 
   /** Memory for a part of this length, its contents undefined. */
   take(bytes: number): Uint8Array {
+    if (bytes <= TINY_BYTES)
+      return new Uint8Array(this.#keptTiny.pop() ?? new ArrayBuffer(TINY_BYTES), 0, bytes);
     if (bytes <= SMALL_BYTES_MAX) return new Uint8Array(bytes);
     const buffer = this.#kept.pop() ?? new ArrayBuffer(PART_BYTES_MAX);
     return new Uint8Array(buffer, 0, bytes);
@@ -45,7 +50,14 @@ export class PartPool {
   /** The last holder is done with it. */
   giveBack(bytes: Uint8Array): void {
     const { buffer } = bytes;
-    if (!(buffer instanceof ArrayBuffer) || buffer.byteLength !== PART_BYTES_MAX) return;
-    if (this.#kept.length < KEPT_BUFFERS_MAX) this.#kept.push(buffer);
+    if (!(buffer instanceof ArrayBuffer)) return;
+    const { byteLength } = buffer;
+    const kept =
+      byteLength === PART_BYTES_MAX
+        ? this.#kept
+        : byteLength === TINY_BYTES
+          ? this.#keptTiny
+          : null;
+    if (kept !== null && kept.length < KEPT_BUFFERS_MAX) kept.push(buffer);
   }
 }
