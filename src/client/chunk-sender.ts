@@ -4,7 +4,7 @@
 import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { Exchange } from "./exchange.ts";
 
-/** Half of the initial credit, so that the next part is on its way while the last one is being confirmed. */
+/** Half of the most that is on its way, so that the next part is on its way while the last one is being confirmed. */
 const SENT_PART_BYTES = CREDIT_BYTES_INITIAL / 2;
 
 /** The announced identity of what is sent. */
@@ -18,6 +18,7 @@ export interface SentChunk {
 export class ChunkSender {
   readonly #exchange: Pick<Exchange, "send">;
   readonly #chunk: SentChunk;
+  readonly #initialBytes: number;
   readonly #onSent: () => void;
   #attempt = 0;
   #offset = 0;
@@ -25,10 +26,16 @@ export class ChunkSender {
   #isStopped = false;
   #inFlightCount = 0;
 
-  /** `onSent` is called after each part that the transport gave back. */
-  constructor(exchange: Pick<Exchange, "send">, chunk: SentChunk, onSent: () => void) {
+  /** `initialBytes`: what the receiver allows unasked. `onSent` is called after each part that the transport gave back. */
+  constructor(
+    exchange: Pick<Exchange, "send">,
+    chunk: SentChunk,
+    initialBytes: number,
+    onSent: () => void,
+  ) {
     this.#exchange = exchange;
     this.#chunk = chunk;
+    this.#initialBytes = initialBytes;
     this.#onSent = onSent;
   }
 
@@ -41,7 +48,7 @@ export class ChunkSender {
   begin(attempt: number): void {
     this.#attempt = attempt;
     this.#offset = 0;
-    this.#creditBytes = CREDIT_BYTES_INITIAL;
+    this.#creditBytes = this.#initialBytes;
     this.#pump();
   }
 

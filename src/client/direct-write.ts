@@ -1,6 +1,7 @@
 // One chunk of a PUT that its function fetches straight from here. The function's word to the proxy is what counts; here
 // only the bytes leave.
 
+import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { LineChannel } from "../wire/direct-line.ts";
 import type { TicketHolder } from "../wire/tickets.ts";
 import { ChunkSender, type SentChunk } from "./chunk-sender.ts";
@@ -70,7 +71,7 @@ export class DirectWrite implements TicketHolder {
 
   onRedeemed(channel: LineChannel): void {
     this.#channel = channel;
-    this.#sender = new ChunkSender(channel, this.#chunk, () => {});
+    this.#sender = new ChunkSender(channel, this.#chunk, CREDIT_BYTES_INITIAL, () => {});
     this.#sender.begin(0);
     // The function has memory for all of it.
     this.#sender.grant(this.#chunk.bytes.length);

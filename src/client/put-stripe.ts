@@ -5,6 +5,7 @@
 import { type ChunkIdentity, chunkDigest } from "../checksum/chunk-digest.ts";
 import type { CodeSpec } from "../core/code.ts";
 import { chunkLength, chunkStride } from "../core/layout.ts";
+import { PUT_CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import { createCode } from "../erasure/code.ts";
 import type { MessageOf } from "../wire/messages.ts";
 import type { BufferPool, Lease } from "./buffer-pool.ts";
@@ -198,8 +199,11 @@ export class PutStripe {
 
   #send(index: number): number {
     const bytes = this.#bytesOf(index);
-    const sender = new ChunkSender(this.#exchange, { stripe: this.index, index, bytes }, () =>
-      this.#settle(),
+    const sender = new ChunkSender(
+      this.#exchange,
+      { stripe: this.index, index, bytes },
+      PUT_CREDIT_BYTES_INITIAL,
+      () => this.#settle(),
     );
     this.#senders.push(sender);
     this.#announce(index, sender);

@@ -2,6 +2,7 @@
 // Best effort: what does not fit or fails is dropped and will be found missing again. It never delays a read.
 
 import { chunkDigest } from "../checksum/chunk-digest.ts";
+import { PUT_CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { Message } from "../wire/messages.ts";
 import { ChunkSender } from "./chunk-sender.ts";
 import type { Exchange } from "./exchange.ts";
@@ -137,7 +138,12 @@ class RepairOperation implements Operation {
       digestLow: digest.low,
       digestHigh: digest.high,
     });
-    this.#sender = new ChunkSender(exchange, { stripe, index, bytes }, () => {});
+    this.#sender = new ChunkSender(
+      exchange,
+      { stripe, index, bytes },
+      PUT_CREDIT_BYTES_INITIAL,
+      () => {},
+    );
     this.#sender.begin(0);
   }
 

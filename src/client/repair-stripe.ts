@@ -5,7 +5,7 @@ import { chunkDigest, keyHash } from "../checksum/chunk-digest.ts";
 import { codeFault } from "../core/code.ts";
 import { keyBytes, type ObjectKey } from "../core/ids.ts";
 import { chunkLength } from "../core/layout.ts";
-import { STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
+import { PUT_CREDIT_BYTES_INITIAL, STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import { ChunkSender } from "./chunk-sender.ts";
@@ -167,7 +167,12 @@ export class RepairStripe implements Operation {
       digestLow: digest.low,
       digestHigh: digest.high,
     });
-    this.#sender = new ChunkSender(exchange, { stripe, index, bytes }, () => {});
+    this.#sender = new ChunkSender(
+      exchange,
+      { stripe, index, bytes },
+      PUT_CREDIT_BYTES_INITIAL,
+      () => {},
+    );
     this.#sender.begin(0);
   }
 

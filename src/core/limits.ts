@@ -20,8 +20,13 @@ export const STRIPES_PER_OBJECT_MAX = 4_096;
 export const METADATA_BYTES_MAX = 8 * KIB;
 /** How many metadata pairs one object may have. */
 export const METADATA_PAIRS_MAX = 64;
-/** What a sender may have on its way in one chunk transfer before the receiver grants more. */
+/** What a sender may have on its way in one chunk transfer before the receiver grants more; also the most a proxy grants. */
 export const CREDIT_BYTES_INITIAL = 1 * MIB;
+/**
+ * What a client may have on its way of each chunk of a PUT before the proxy grants more: it does so as soon as the chunk is
+ * announced, if it has the memory. Twelve chunks of this keep the way to it busy meanwhile.
+ */
+export const PUT_CREDIT_BYTES_INITIAL = MIB / 8;
 /** A function returns by then, whatever it is doing: a time-out would cost its store. */
 export const INVOCATION_MS_MAX = 45_000;
 /** The time-out configured at the provider, for every function. */

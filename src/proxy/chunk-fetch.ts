@@ -2,12 +2,12 @@
 // they come; the fastest reader sets the pace, and a slower one keeps parts alive, never others waiting.
 
 import type { InstanceId } from "../core/ids.ts";
-import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { Clock } from "../core/ports.ts";
 import type { Message, MessageOf, WireChunkId } from "../wire/messages.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
 import type { NodeLink } from "./node-link.ts";
 import { Part, type PartPool } from "./part-pool.ts";
+import type { TransferCredit } from "./transfer-credit.ts";
 
 /** A GET that wants this chunk. */
 export interface FetchReader {
@@ -54,8 +54,9 @@ export class ChunkFetch implements Exchange {
   #isStalled = false;
   /** All parts so far, or null once the first have been let go. */
   #kept: Part[] | null = [];
-  /** Parts the function was credited for, each once however many readers pass it on. */
-  readonly #granted = new WeakSet<Part>();
+  /** Parts that a reader has passed on, each once however many readers do. */
+  readonly #passedOn = new WeakSet<Part>();
+  readonly #credit: TransferCredit;
 
   constructor(
     name: string,
@@ -72,6 +73,7 @@ export class ChunkFetch implements Exchange {
     this.#link = link;
     this.#context = context;
     this.#startedAt = context.clock.now();
+    this.#credit = context.parts.budget.begin();
     link.open(this);
   }
 
@@ -94,10 +96,11 @@ export class ChunkFetch implements Exchange {
     this.#end(null);
   }
 
-  /** A reader has passed this part on: the function may send as much again. */
+  /** A reader has passed this part on: the function may send about as much again. */
   onPassedOn(part: Part): void {
-    if (this.#granted.has(part)) return;
-    this.#granted.add(part);
+    if (this.#passedOn.has(part)) return;
+    this.#passedOn.add(part);
+    this.#credit.onPassedOn(part.bytes.length);
     if (this.#isStalled && this.#readers.size > 0) {
       this.#isStalled = false;
       this.#link.open(this);
@@ -105,18 +108,17 @@ export class ChunkFetch implements Exchange {
     }
     const isRunning = this.#channel !== null && this.#received < this.bytes;
     if (!isRunning || this.#channel === null || !this.#link.isAwake) return;
+    const bytes = this.#credit.draw(this.bytes - this.#received);
+    if (bytes === 0) return;
     const { stripe, index } = this.#id;
-    this.#link.send(this.#channel, { kind: "credit", stripe, index, bytes: part.bytes.length });
+    this.#link.send(this.#channel, { kind: "credit", stripe, index, bytes });
   }
 
   start(channel: number): void {
     this.#channel = channel;
-    this.#link.send(channel, {
-      kind: "chunkGet",
-      ...this.#id,
-      offset: this.#received,
-      credit: CREDIT_BYTES_INITIAL,
-    });
+    this.#credit.restart();
+    const credit = this.#credit.draw(this.bytes - this.#received);
+    this.#link.send(channel, { kind: "chunkGet", ...this.#id, offset: this.#received, credit });
   }
 
   bodyPlace(message: Message, bytes: number): Uint8Array | null {
@@ -163,6 +165,7 @@ export class ChunkFetch implements Exchange {
   #onPart(body: Uint8Array, offset: number): void {
     const part = new Part(this.#context.parts, body, offset);
     this.#received += body.length;
+    this.#credit.onReceived(body.length);
     if (this.bytes > JOINABLE_BYTES_MAX) this.#letGo();
     if (this.#kept !== null) {
       part.hold();
@@ -191,6 +194,7 @@ export class ChunkFetch implements Exchange {
   #end(completedMs: number | null): void {
     this.#readers.clear();
     this.#letGo();
+    this.#credit.end();
     this.#context.onOver(this, completedMs);
   }
 

@@ -2,13 +2,21 @@
 // touch of its pages. A part is handed out, shared by its readers, and comes back when the last is done.
 
 import { PART_BYTES_MAX } from "../core/limits.ts";
+import { TransferBudget } from "./transfer-credit.ts";
 
 /** Shorter parts lie in buffers of this size, which are kept, too: most objects of a busy cache are small. */
 const TINY_BYTES = 4_096;
 /** What is longer and no longer than this is allocated afresh: it would pin more than it costs. */
-const SMALL_BYTES_MAX = 64 * 1_024;
-/** Buffers of a size kept for the next part; beyond this they are let go. */
-const KEPT_BUFFERS_MAX = 64;
+const SMALL_BYTES_MAX = 16 * 1_024;
+/** Lengths of buffers, so that short parts do not pin long ones. */
+const BUFFER_BYTES: readonly number[] = [
+  TINY_BYTES,
+  PART_BYTES_MAX / 16,
+  PART_BYTES_MAX / 4,
+  PART_BYTES_MAX,
+];
+/** Buffers kept for the next parts; beyond this they are let go. */
+const KEPT_BYTES_MAX = 64 * PART_BYTES_MAX;
 
 /** One part of a chunk, owned by everybody who holds it. */
 export class Part {
@@ -21,6 +29,7 @@ export class Part {
     this.#pool = pool;
     this.bytes = bytes;
     this.offset = offset;
+    pool.budget.hold(bytes.length);
   }
 
   hold(): void {
@@ -29,35 +38,44 @@ export class Part {
 
   release(): void {
     this.#holders--;
-    if (this.#holders === 0) this.#pool.giveBack(this.bytes);
+    if (this.#holders > 0) return;
+    this.#pool.budget.letGo(this.bytes.length);
+    this.#pool.giveBack(this.bytes);
   }
 }
 
 /** The buffers of one proxy. */
 export class PartPool {
-  readonly #kept: ArrayBuffer[] = [];
-  readonly #keptTiny: ArrayBuffer[] = [];
+  /** What all transfers may have on their way. */
+  readonly budget = new TransferBudget();
+  readonly #kept = new Map<number, ArrayBuffer[]>(BUFFER_BYTES.map((bytes) => [bytes, []]));
+  #keptBytes = 0;
 
   /** Memory for a part of this length, its contents undefined. */
   take(bytes: number): Uint8Array {
-    if (bytes <= TINY_BYTES)
-      return new Uint8Array(this.#keptTiny.pop() ?? new ArrayBuffer(TINY_BYTES), 0, bytes);
-    if (bytes <= SMALL_BYTES_MAX) return new Uint8Array(bytes);
-    const buffer = this.#kept.pop() ?? new ArrayBuffer(PART_BYTES_MAX);
-    return new Uint8Array(buffer, 0, bytes);
+    if (bytes > TINY_BYTES && bytes <= SMALL_BYTES_MAX) return new Uint8Array(bytes);
+    const length = BUFFER_BYTES.find((each) => each >= bytes) ?? bytes;
+    const kept = this.#kept.get(length)?.pop();
+    if (kept !== undefined) this.#keptBytes -= length;
+    return new Uint8Array(kept ?? new ArrayBuffer(length), 0, bytes);
   }
 
   /** The last holder is done with it. */
   giveBack(bytes: Uint8Array): void {
     const { buffer } = bytes;
     if (!(buffer instanceof ArrayBuffer)) return;
-    const { byteLength } = buffer;
-    const kept =
-      byteLength === PART_BYTES_MAX
-        ? this.#kept
-        : byteLength === TINY_BYTES
-          ? this.#keptTiny
-          : null;
-    if (kept !== null && kept.length < KEPT_BUFFERS_MAX) kept.push(buffer);
+    const same = this.#kept.get(buffer.byteLength);
+    if (same === undefined) return;
+    while (this.#keptBytes + buffer.byteLength > KEPT_BYTES_MAX) {
+      // Parts have become longer or shorter, or there are simply too many.
+      const other = BUFFER_BYTES.findLast(
+        (each) => each !== buffer.byteLength && (this.#kept.get(each)?.length ?? 0) > 0,
+      );
+      if (other === undefined) return;
+      this.#kept.get(other)?.pop();
+      this.#keptBytes -= other;
+    }
+    same.push(buffer);
+    this.#keptBytes += buffer.byteLength;
   }
 }

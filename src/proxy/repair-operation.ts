@@ -3,7 +3,7 @@
 
 import { chunkCount } from "../core/code.ts";
 import type { InstanceId, NodeIndex } from "../core/ids.ts";
-import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
+import { PUT_CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { Timer } from "../core/ports.ts";
 import type { Message, MessageOf, WireChunkId } from "../wire/messages.ts";
 import { ChunkUpload, type UploadOwner } from "./chunk-upload.ts";
@@ -28,7 +28,7 @@ export class RepairOperation implements Operation, UploadOwner {
   readonly #timer: Timer;
   #received = 0;
   /** Bytes the client may send. */
-  #allowed = CREDIT_BYTES_INITIAL;
+  #allowed = PUT_CREDIT_BYTES_INITIAL;
   #isOver = false;
 
   /** Answers a `repair`; null when it ended at once. `isOrdered`: its stripe is claimed and its bytes are paid for. */

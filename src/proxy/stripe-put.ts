@@ -5,11 +5,12 @@ import { type CodeSpec, chunkCount, quorum } from "../core/code.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { InstanceId, NodeIndex, Version } from "../core/ids.ts";
 import { chunkLength } from "../core/layout.ts";
-import { CREDIT_BYTES_INITIAL, STRIPE_BYTES_MAX } from "../core/limits.ts";
+import { STRIPE_BYTES_MAX } from "../core/limits.ts";
 import type { Timer } from "../core/ports.ts";
 import type { MessageOf, WireChunkId } from "../wire/messages.ts";
+import { type ChunkPut, creditFor, endUpload, newChunkPut } from "./chunk-put.ts";
 import { ChunkUpload, type Upload, type UploadOwner } from "./chunk-upload.ts";
-import { DirectUpload, type DirectWay, wayInWords } from "./direct-upload.ts";
+import { DirectUpload, wayInWords } from "./direct-upload.ts";
 import type { ExchangeEnd } from "./exchange.ts";
 import type { NodeLink } from "./node-link.ts";
 import { chunkName } from "./node-space.ts";
@@ -39,24 +40,6 @@ export interface StripePutOwner {
 const ATTEMPTS_MAX = 8;
 /** A chunk of which nothing was heard for so long is tried on another node, if there is one. */
 const STALL_MS = 8_000;
-
-interface ChunkPut {
-  readonly index: number;
-  readonly id: WireChunkId;
-  readonly bytes: number;
-  node: NodeIndex;
-  attempt: number;
-  upload: Upload | null;
-  /** The way past the proxy, which the client was told; null: through it. */
-  way: DirectWay | null;
-  /** Bytes of this attempt that came from the client. */
-  received: number;
-  /** Bytes of this attempt that the client may send. */
-  allowed: number;
-  movedAt: number;
-  state: "pending" | "stored" | "failed";
-  instance: InstanceId | null;
-}
 
 /** A stripe on its way into the pool. */
 export class StripePut implements UploadOwner {
@@ -109,20 +92,7 @@ export class StripePut implements UploadOwner {
       const node = nodes[index] ?? nodes[0];
       if (node === undefined) throw new RangeError("a stripe has at least one chunk");
       context.pool.link(node).wake("serve"); // It starts while the client still sends.
-      return {
-        index,
-        id,
-        bytes,
-        node,
-        attempt: 0,
-        upload: null,
-        way: null,
-        received: 0,
-        allowed: CREDIT_BYTES_INITIAL,
-        movedAt,
-        state: "pending",
-        instance: null,
-      };
+      return newChunkPut(index, id, bytes, node, movedAt);
     });
     this.#tick();
   }
@@ -167,8 +137,7 @@ export class StripePut implements UploadOwner {
     const chunk = this.#chunks[index];
     if (chunk === undefined || chunk.way === null || chunk.attempt !== attempt) return;
     if (chunk.state !== "pending") return;
-    chunk.upload?.cancel();
-    chunk.upload = null;
+    this.#cancel(chunk);
     this.#retry(chunk, undefined);
   }
 
@@ -200,7 +169,8 @@ export class StripePut implements UploadOwner {
     chunk.movedAt = this.#context.clock.now();
     if (chunk.way === null) {
       chunk.upload = new ChunkUpload(order, link, this, sendDrops);
-      return;
+      chunk.credit = creditFor(chunk, this.#context.parts.budget);
+      return this.#grant(chunk);
     }
     chunk.received = chunk.bytes; // None of it comes here.
     chunk.upload = new DirectUpload(order, link, chunk.way, this, sendDrops);
@@ -229,6 +199,7 @@ export class StripePut implements UploadOwner {
     )
       return;
     chunk.received += body.length;
+    chunk.credit?.onReceived(body.length);
     chunk.movedAt = this.#context.clock.now();
     chunk.upload.feed(new Part(this.#context.parts, body, message.offset));
   }
@@ -237,9 +208,8 @@ export class StripePut implements UploadOwner {
     const chunk = this.#chunkOf(upload);
     if (chunk === undefined) return;
     chunk.movedAt = this.#context.clock.now();
-    if (chunk.allowed >= chunk.bytes) return; // It may send all of it already.
-    chunk.allowed += bytes;
-    this.#channel.send({ kind: "credit", stripe: this.stripe, index: chunk.index, bytes });
+    chunk.credit?.onPassedOn(bytes);
+    this.#grant(chunk);
   }
 
   onStored(upload: Upload, instance: InstanceId): void {
@@ -248,7 +218,7 @@ export class StripePut implements UploadOwner {
     if (chunk.way !== null) this.#context.counters.directPuts++;
     chunk.state = "stored";
     chunk.instance = instance;
-    chunk.upload = null;
+    endUpload(chunk);
     this.#context.pool.spaces[chunk.node]?.confirm(chunk.id, instance);
     this.#judge();
   }
@@ -256,7 +226,7 @@ export class StripePut implements UploadOwner {
   onUploadFailed(upload: Upload, reason: ExchangeEnd | "full" | "corrupt"): void {
     const chunk = this.#chunkOf(upload);
     if (chunk === undefined) return;
-    chunk.upload = null;
+    endUpload(chunk);
     // The same node once more when only its invocation ended, or the bytes were damaged on the way.
     const isPassing = reason === "interrupted" || reason === "corrupt";
     const other = isPassing && chunk.attempt === 0 ? undefined : this.#reserveOther(chunk);
@@ -270,11 +240,22 @@ export class StripePut implements UploadOwner {
     this.#isClosed = true;
     this.#timer?.cancel();
     for (const chunk of this.#chunks) {
-      chunk.upload?.cancel();
+      this.#cancel(chunk);
       // What the table does not count on must not stay accounted for.
       if (isCommitted && this.#isHeld(chunk)) continue;
       this.#release(chunk);
     }
+  }
+
+  /** Allows the client as much more as there is memory for; as parts leave for the function, it is asked again. */
+  #grant({ credit, bytes, received, index }: ChunkPut): void {
+    const more = credit?.draw(bytes - received) ?? 0;
+    if (more > 0) this.#channel.send({ kind: "credit", stripe: this.stripe, index, bytes: more });
+  }
+
+  #cancel(chunk: ChunkPut): void {
+    chunk.upload?.cancel();
+    endUpload(chunk);
   }
 
   /** Room on a node that has no chunk of this stripe; undefined in a pool no larger than its code. */
@@ -291,7 +272,6 @@ export class StripePut implements UploadOwner {
     chunk.way = null; // Once only: what failed directly goes through the proxy.
     chunk.attempt++;
     chunk.received = 0;
-    chunk.allowed = CREDIT_BYTES_INITIAL;
     chunk.movedAt = this.#context.clock.now();
     if (other !== undefined) {
       this.#release(chunk);
@@ -346,8 +326,7 @@ export class StripePut implements UploadOwner {
     this.#timer?.cancel();
     for (const chunk of this.#chunks) {
       if (chunk.state !== "pending") continue;
-      chunk.upload?.cancel();
-      chunk.upload = null;
+      this.#cancel(chunk);
       this.#release(chunk);
       chunk.state = "failed";
     }
@@ -369,8 +348,7 @@ export class StripePut implements UploadOwner {
         const other = this.#reserveOther(chunk);
         // A cold start takes its time, and there is nowhere else to go: the PUT's deadline bounds the wait.
         if (other === undefined && chunk.upload?.link.isAwake === false) continue;
-        chunk.upload?.cancel();
-        chunk.upload = null;
+        this.#cancel(chunk);
         this.#retry(chunk, other);
       }
       this.#judge();

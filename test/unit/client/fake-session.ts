@@ -46,7 +46,7 @@ export class FakeSession {
     this.#connection = connection;
     connection.setHandler({
       bodyPlace: (envelope, message, bytes) => this.#bodyPlace(envelope.channel, message, bytes),
-      onMessage: (envelope, message) => this.#onMessage(envelope, message),
+      onMessage: (envelope, message, body) => this.#onMessage(envelope, message, body?.length ?? 0),
       onClose: () => {
         proxy.openConnections -= 1;
       },
@@ -67,7 +67,7 @@ export class FakeSession {
     this.#connection.send({ channel, term: 0, invocation: 0 }, message, body);
   }
 
-  #onMessage({ channel }: Envelope, message: Message): void {
+  #onMessage({ channel }: Envelope, message: Message, bodyBytes: number): void {
     const { mischief } = this.#proxy;
     this.#proxy.seen.push(message);
     if (mischief.cutAt?.(message) === true) {
@@ -126,7 +126,7 @@ export class FakeSession {
       case "putChunk":
         return this.#onPutChunk(channel, message);
       case "data":
-        return this.#onData(channel, message);
+        return this.#onData(channel, message, bodyBytes);
       case "putCommit":
         return this.#onPutCommit(channel, message);
       case "get":
@@ -181,8 +181,8 @@ export class FakeSession {
     if (bytes === 0) this.#settleStripe(channel, put, stripe);
   }
 
-  #onData(channel: number, message: MessageOf<"data">): void {
-    if (this.#repairs.has(channel)) return this.#onRepairData(channel, message);
+  #onData(channel: number, message: MessageOf<"data">, bytes: number): void {
+    if (this.#repairs.has(channel)) return this.#onRepairData(channel, message, bytes);
     const put = this.#puts.get(channel);
     const { stripe, index, attempt, offset } = message;
     const chunk = put?.chunks.get(`${stripe}/${index}`);
@@ -193,7 +193,6 @@ export class FakeSession {
       chunk.received !== offset
     )
       return;
-    const bytes = Math.min(PART_BYTES_MAX / 2, chunk.bytes.length - offset);
     chunk.received += bytes;
     const { mischief } = this.#proxy;
     if (mischief.straggles?.(stripe, index) === true) return;
@@ -204,10 +203,9 @@ export class FakeSession {
     this.#settleStripe(channel, put, stripe);
   }
 
-  #onRepairData(channel: number, { stripe, index, offset }: MessageOf<"data">): void {
+  #onRepairData(channel: number, { stripe, index }: MessageOf<"data">, bytes: number): void {
     const repair = this.#repairs.get(channel);
     if (repair === undefined) return;
-    const bytes = Math.min(PART_BYTES_MAX / 2, repair.bytes.length - offset);
     repair.received += bytes;
     if (repair.received < repair.bytes.length)
       return this.#send(channel, { kind: "credit", stripe, index, bytes });
