@@ -5,6 +5,7 @@
 //   npm run bench -- speed                          the suite "speed": what must be reached, and what is
 //   npm run bench -- speed --quick                  three rounds of it
 //   npm run bench -- cpu                            CPU-seconds per GB, by process and operation
+//   npm run bench -- floor                          what sockets alone cost on this machine
 //   npm run bench -- --json                         JSON on standard output
 //   npm run bench -- --write-baseline               keep the result as bench/baselines/SUITE.json
 
@@ -14,6 +15,7 @@ import { parseArgs } from "node:util";
 import { parseBytes } from "../src/cli/units.ts";
 import { compare } from "./compare.ts";
 import { cpu, cpuTable } from "./cpu.ts";
+import { floor, floorTable } from "./floor.ts";
 import { readReport, reportTable } from "./report.ts";
 import { speed } from "./speed.ts";
 import { samplesTable, standingsTable } from "./speed-bars.ts";
@@ -44,7 +46,8 @@ const isBaseline = flags["write-baseline"];
 if (suite === "compare") process.exit(await runCompare());
 else if (suite === "speed") process.exit(await runSpeed());
 else if (suite === "cpu") process.exit(await runCpu());
-else throw new Error(`there is no suite "${suite}"; there are compare, speed and cpu`);
+else if (suite === "floor") process.exit(await runFloor());
+else throw new Error(`there is no suite "${suite}"; there are compare, speed, cpu and floor`);
 
 async function runCompare(): Promise<number> {
   const sizes = flags.sizes.split(",").map((text) => {
@@ -70,6 +73,12 @@ async function runSpeed(): Promise<number> {
 async function runCpu(): Promise<number> {
   const report = await cpu({ ...shape, rounds, note });
   tell(report, [cpuTable(report)]);
+  return 0;
+}
+
+async function runFloor(): Promise<number> {
+  const report = await floor({ rounds, note });
+  tell(report, [floorTable(report)]);
   return 0;
 }
 
