@@ -4,8 +4,7 @@
 //   npm run bench -- --sizes 1MB,10MB --rounds 3    less of it
 //   npm run bench -- speed                          the suite "speed": what must be reached, and what is
 //   npm run bench -- speed --quick                  three rounds of it
-//   npm run bench -- cpu                            CPU-seconds per GB, by process and operation
-//   npm run bench -- floor                          what sockets alone cost on this machine
+//   npm run bench -- cpu | floor                    CPU-seconds per GB by process | what sockets alone cost
 //   npm run bench -- --json                         JSON on standard output
 //   npm run bench -- --write-baseline               keep the result as bench/baselines/SUITE.json
 
