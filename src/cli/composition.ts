@@ -1,7 +1,7 @@
 // What the commands need from the rest of the system, as an interface: the composition roots of src/entry hand it
 // in, each part loaded only when a command asks for it. Types only.
 
-import type { Cache } from "../client/api.ts";
+import type { Cache, NearOptions } from "../client/api.ts";
 import type { Access } from "../core/access.ts";
 import type { CodeRule } from "../core/code.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
@@ -60,6 +60,8 @@ export interface PoolOptions {
   readonly access?: Access;
   /** What the proxy shows to those it shares the keys with. */
   readonly peerToken?: string;
+  /** A near cache of the pool's own client. Absent: none, as for the doors, whose readers would each pay for a copy. */
+  readonly near?: NearOptions;
   /** Hex; empty: drawn at random, and kept in the state folder when there is one. */
   readonly secretHex: string;
   /** Absent: linger as long as costs one invoke fee, longer where requests keep coming. */

@@ -115,6 +115,35 @@ export interface Hit {
   readonly timings: GetTimings;
 }
 
+/** A near cache: objects kept in this process's memory, so that their bytes need not travel again. */
+export interface NearOptions {
+  /** All that is kept counts for this at most, descriptions included. */
+  readonly bytes: number;
+  /** Larger objects are not kept. Default: a quarter of `bytes`. */
+  readonly objectBytes?: number;
+  /**
+   * Prefixes of keys whose bytes never change: you promise that whoever puts such a key puts the same bytes. What is kept
+   * of them, unless it expires, is handed out without asking; a delete by others shows only when it has left this memory.
+   */
+  readonly writeOnce?: readonly string[];
+}
+
+/** What a near cache has come to, since the beginning and now. */
+export interface NearStatus {
+  /** Reads answered from this memory after the proxy had said that the version is current. */
+  readonly hits: number;
+  /** Reads of write-once keys answered from this memory without asking. */
+  readonly hitsUnasked: number;
+  /** Reads that were not answered from this memory. */
+  readonly misses: number;
+  /** Of these, such as met an object that was kept and is not current any more. */
+  readonly superseded: number;
+  readonly evictions: number;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly bytesMax: number;
+}
+
 /** How a load ended, for all who wait for it, in this process and others. */
 export type LoadEnd =
   | { readonly outcome: "loaded" | "absent" | "released" }
@@ -306,6 +335,14 @@ export interface Cache {
     loader: (signal: AbortSignal) => Promise<Body>,
     options?: PutOptions & GetOptions,
   ): Promise<Uint8Array>;
+  /**
+   * What the near cache has come to; null when `connect` named none.
+   *
+   * @example
+   * const near = cache.near();
+   * if (near !== null) console.log(`${near.hits + near.hitsUnasked} of ${near.hits + near.hitsUnasked + near.misses}`);
+   */
+  near(): NearStatus | null;
   /**
    * The proxy's state as it reports it: a `ProxyStatus` of this version, but parsed from what another may have sent.
    *

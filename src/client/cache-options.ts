@@ -4,6 +4,7 @@ import { STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
 import type { Membership } from "../core/membership.ts";
 import type { Clock, Crypto, Random } from "../core/ports.ts";
 import type { Dialer, Door } from "../wire/connection.ts";
+import type { NearOptions } from "./api.ts";
 import { BufferPool } from "./buffer-pool.ts";
 import type { DirectCounts } from "./direct-hub.ts";
 import type { RepairCounts } from "./repair-queue.ts";
@@ -50,6 +51,8 @@ export interface CacheOptions {
   readonly directChunkBytesMin?: number;
   /** The door could not be opened. */
   readonly onDoorFault?: (reason: string) => void;
+  /** Objects kept in this process's memory, for reads of the same again. Absent: none. */
+  readonly near?: NearOptions;
   /** Makes memory that need not be zero. Default: zeroed memory. */
   readonly allocate?: (bytes: number) => Uint8Array;
 }

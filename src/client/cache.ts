@@ -10,26 +10,27 @@ import type {
   LeaseAnswer,
   LeasingCache,
   ManyOptions,
+  NearStatus,
   NewObject,
   PutOptions,
   PutResult,
 } from "./api.ts";
-import { BufferSink } from "./buffer-sink.ts";
 import { type CacheCounters, CacheMemory, type CacheOptions } from "./cache-options.ts";
 import { DirectHub } from "./direct-hub.ts";
 import { clearEverywhere, listEverywhere, PING, statusEverywhere } from "./everyone.ts";
 import { Gate, OPERATIONS_MAX, OPERATIONS_WAITING_MAX } from "./gate.ts";
-import { GetOperation, type GetOutcome, STRIPES_AHEAD_MAX } from "./get-operation.ts";
 import { Flights } from "./get-or-set.ts";
 import { type OpenedStream, openStream } from "./get-stream.ts";
 import { askLease } from "./lease.ts";
 import { ManyLane } from "./many.ts";
+import { Near } from "./near.ts";
 import { Proxies } from "./proxies.ts";
 import { PutOperation, type PutRequest } from "./put-operation.ts";
 import { BufferSource, StreamSource, type StripeSource } from "./put-source.ts";
 import { collect, pumpStream } from "./put-stream.ts";
+import { Reads } from "./reads.ts";
 import { RepairQueue } from "./repair-queue.ts";
-import { infoOf, readStored, type StoredRow, timingsOf } from "./replies.ts";
+import { infoOf, readRemoved, readStored, type StoredRow } from "./replies.ts";
 import type { RunContext } from "./run.ts";
 import { Runner } from "./runner.ts";
 import { UNREACHABLE_MS_DEFAULT } from "./session.ts";
@@ -42,6 +43,7 @@ import {
   checkGetOrSet,
   checkKey,
   checkList,
+  checkNear,
   checkPrefix,
   checkPut,
   DEADLINE_MS_MAX,
@@ -64,6 +66,8 @@ export class ProxyCache implements LeasingCache {
   readonly #repairs: RepairQueue;
   readonly #flights: Flights<Uint8Array>;
   readonly #many: ManyLane;
+  readonly #near: Near | null;
+  readonly #reads: Reads;
   readonly #bodies = new Set<StreamBody>();
   #sequence = 0;
   #loadsNotStored = 0;
@@ -71,6 +75,7 @@ export class ProxyCache implements LeasingCache {
 
   constructor(options: CacheOptions) {
     const { clock, random, dialer, address, crypto } = options;
+    if (options.near !== undefined) checkNear(options.near);
     this.#options = options;
     this.#memory = new CacheMemory(options);
     this.#proxies = new Proxies({
@@ -103,6 +108,11 @@ export class ProxyCache implements LeasingCache {
     this.#repairs = new RepairQueue(this.#context);
     this.#flights = new Flights(clock);
     this.#many = new ManyLane(clock, options.deadlineMs);
+    this.#near = options.near === undefined ? null : new Near(options.near);
+    this.#reads = new Reads({
+      ...{ runner: this.#runner, memory: this.#memory, hub: this.#hub, near: this.#near },
+      repairs: this.#repairOffers,
+    });
   }
 
   /** Counts since the beginning, and what is in use now. */
@@ -118,46 +128,11 @@ export class ProxyCache implements LeasingCache {
   }
 
   async put(key: string, body: Body, options: PutOptions = {}): Promise<PutResult> {
-    const objectKey = checkKey(key);
-    checkPut(options);
-    const { code = null, ttlMs = 0, ifAbsent = false, lease = 0, metadata = {}, length } = options;
-    const pairs = Object.entries(metadata).map(([name, value]) => ({ name, value }));
-    this.#runner.checkOpen();
-    this.#sequence += 1;
-    const request = {
-      key: objectKey,
-      sequence: this.#sequence,
-      code,
-      ttlMs,
-      ifAbsent,
-      lease,
-      metadata: pairs,
-    };
-    if (body instanceof Uint8Array) {
-      if (length !== undefined && length !== body.length) {
-        throw invalid(`the body has ${body.length} bytes, announced were ${length}`);
-      }
-      return this.#putFrom({ ...request, proxyDeadlineMs: null }, new BufferSource(body), options);
-    }
-    if (!isAsyncIterable(body)) {
-      throw invalid("a body is a Uint8Array or an async iterable of them");
-    }
-    const source = new StreamSource(this.#memory.putStreams, length ?? null);
-    let isOver = false;
-    const put = this.#putFrom({ ...request, proxyDeadlineMs: DEADLINE_MS_MAX }, source, options);
-    const ended = put.finally(() => {
-      isOver = true;
-      source.wake();
-    });
-    void pumpStream(body, source, () => isOver);
-    return ended;
+    return await this.#changing(key, () => this.#put(key, body, options));
   }
 
   async get(key: string, options: GetOptions = {}) {
-    const { sink, outcome } = await this.#read(key, options, null);
-    if (outcome.kind === "miss") return outcome;
-    const object = infoOf(key, outcome.found.message);
-    return { kind: "hit", object, bytes: sink.result, timings: timingsOf(outcome) } as const;
+    return await this.#reads.get(key, options);
   }
 
   async getMany(keys: readonly string[], options: GetOptions & ManyOptions = {}) {
@@ -172,10 +147,7 @@ export class ProxyCache implements LeasingCache {
 
   async getInto(key: string, into: Uint8Array, options: GetOptions = {}) {
     if (!(into instanceof Uint8Array)) throw invalid("getInto needs a Uint8Array to fill");
-    const { sink, outcome } = await this.#read(key, options, into);
-    if (outcome.kind === "miss") return outcome;
-    const object = infoOf(key, outcome.found.message);
-    return { kind: "hit", object, bytes: sink.result.length, timings: timingsOf(outcome) } as const;
+    return await this.#reads.getInto(key, into, options);
   }
 
   async getStream(key: string, options: GetOptions = {}): Promise<OpenedStream> {
@@ -210,10 +182,9 @@ export class ProxyCache implements LeasingCache {
     checkCall(options);
     this.#sequence += 1;
     const request: Message = { kind: "remove", key: objectKey, sequence: this.#sequence };
-    return this.#runner.ask("delete", options, request, () => (message) => {
-      if (message.kind !== "removed") return { kind: "unexpected" };
-      return { kind: "result", result: message.existed };
-    });
+    return await this.#changing(key, () =>
+      this.#runner.ask("delete", options, request, () => readRemoved),
+    );
   }
 
   async clear(prefix: string, options: CallOptions = {}): Promise<number> {
@@ -221,7 +192,12 @@ export class ProxyCache implements LeasingCache {
     checkCall(options);
     this.#sequence += 1;
     const request = { kind: "clear", prefix: checked, sequence: this.#sequence } as const;
-    return clearEverywhere(this.#runner, this.#proxies, options, request);
+    this.#near?.dropPrefix(checked);
+    try {
+      return await clearEverywhere(this.#runner, this.#proxies, options, request);
+    } finally {
+      this.#near?.dropPrefix(checked);
+    }
   }
 
   async *list(
@@ -259,6 +235,10 @@ export class ProxyCache implements LeasingCache {
     return await askLease(this.#runner, objectKey, purpose, options);
   }
 
+  near(): NearStatus | null {
+    return this.#near?.status ?? null;
+  }
+
   async status(options: CallOptions = {}): Promise<unknown> {
     checkCall(options);
     return statusEverywhere(this.#runner, this.#proxies, options);
@@ -285,6 +265,52 @@ export class ProxyCache implements LeasingCache {
     return this.#options.repairs === false ? null : this.#repairs;
   }
 
+  /** What is kept of the key goes before the change and after it: a read between the two may have brought it again. */
+  async #changing<Result>(key: string, change: () => Promise<Result>): Promise<Result> {
+    this.#near?.drop(key);
+    try {
+      return await change();
+    } finally {
+      this.#near?.drop(key);
+    }
+  }
+
+  async #put(key: string, body: Body, options: PutOptions): Promise<PutResult> {
+    const objectKey = checkKey(key);
+    checkPut(options);
+    const { code = null, ttlMs = 0, ifAbsent = false, lease = 0, metadata = {}, length } = options;
+    const pairs = Object.entries(metadata).map(([name, value]) => ({ name, value }));
+    this.#runner.checkOpen();
+    this.#sequence += 1;
+    const request = {
+      key: objectKey,
+      sequence: this.#sequence,
+      code,
+      ttlMs,
+      ifAbsent,
+      lease,
+      metadata: pairs,
+    };
+    if (body instanceof Uint8Array) {
+      if (length !== undefined && length !== body.length) {
+        throw invalid(`the body has ${body.length} bytes, announced were ${length}`);
+      }
+      return this.#putFrom({ ...request, proxyDeadlineMs: null }, new BufferSource(body), options);
+    }
+    if (!isAsyncIterable(body)) {
+      throw invalid("a body is a Uint8Array or an async iterable of them");
+    }
+    const source = new StreamSource(this.#memory.putStreams, length ?? null);
+    let isOver = false;
+    const put = this.#putFrom({ ...request, proxyDeadlineMs: DEADLINE_MS_MAX }, source, options);
+    const ended = put.finally(() => {
+      isOver = true;
+      source.wake();
+    });
+    void pumpStream(body, source, () => isOver);
+    return ended;
+  }
+
   #putFrom(request: PutRequest, source: StripeSource, options: PutOptions): Promise<PutResult> {
     const isBuffer = source.isRewindable;
     return this.#runner.run(
@@ -297,37 +323,6 @@ export class ProxyCache implements LeasingCache {
       options,
       (host) => new PutOperation(host, request, source, this.#memory.parity, this.#hub),
     );
-  }
-
-  async #read(
-    key: string,
-    options: GetOptions,
-    into: Uint8Array | null,
-  ): Promise<{ readonly sink: BufferSink; readonly outcome: GetOutcome }> {
-    const objectKey = checkKey(key);
-    checkGet(options);
-    const { start, end = Number.MAX_SAFE_INTEGER } = options.range ?? { start: 0 };
-    const request = {
-      key: objectKey,
-      start,
-      end,
-      wantAll: options.firstD === "all",
-      stripesAhead: STRIPES_AHEAD_MAX,
-      proxyDeadlineMs: null,
-    };
-    const sink = new BufferSink(into, this.#memory.allocate);
-    const outcome = await this.#runner.run<GetOutcome>(
-      {
-        name: "get",
-        target: { key: objectKey },
-        deadlineFrom: "start",
-        usesCallersMemory: into !== null,
-      },
-      options,
-      (host) =>
-        new GetOperation(host, request, sink, this.#memory.scratch, this.#repairOffers, this.#hub),
-    );
-    return { sink, outcome };
   }
 
   async #load(

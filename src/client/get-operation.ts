@@ -2,95 +2,22 @@
 // for more as the sink has room. The protocol's steps are in docs/protocol/operations.md. Synchronous; no promise.
 
 import { keyHash } from "../checksum/chunk-digest.ts";
-import { type CodeSpec, codeFault } from "../core/code.ts";
+import { codeFault } from "../core/code.ts";
 import { CacheError } from "../core/errors.ts";
-import { keyBytes, type ObjectKey } from "../core/ids.ts";
-import {
-  layoutFault,
-  type ObjectLayout,
-  stripeAt,
-  stripeLength,
-  stripeOffset,
-} from "../core/layout.ts";
+import { keyBytes } from "../core/ids.ts";
+import { layoutFault, stripeAt, stripeLength, stripeOffset } from "../core/layout.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
-import type { Miss } from "./api.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import type { DirectHub } from "./direct-hub.ts";
 import { DirectReads } from "./direct-reads.ts";
 import type { Exchange, Welcome } from "./exchange.ts";
+import type { FoundObject, GetOutcome, GetRequest, GetSink, RepairOffers } from "./get-contract.ts";
 import type { Operation, OperationHost } from "./operation.ts";
 import { errorOf } from "./simple-operation.ts";
 import { type Change, StripeAssembly } from "./stripe-assembly.ts";
 
 /** Stripes that may be on their way at once into memory of the caller. */
 export const STRIPES_AHEAD_MAX = 4;
-
-/** What the proxy said of an object, checked, and which bytes of it are read: [start, end). */
-export interface FoundObject {
-  readonly message: MessageOf<"found">;
-  readonly layout: ObjectLayout;
-  readonly code: CodeSpec;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** A chunk computed anew, to be offered to the proxy. */
-export interface LostChunk {
-  readonly key: ObjectKey;
-  readonly keyHash: Uint8Array;
-  readonly generation: number;
-  readonly version: number;
-  readonly stripe: number;
-  readonly index: number;
-  readonly bytes: Uint8Array;
-}
-
-/** Where stripes go. */
-export interface GetSink {
-  /** Gets memory for the first stripes and calls back, possibly within this call. Called at each beginning. */
-  prepare(ready: () => void): void;
-  /** The object was found (or found anew after a lost connection). An error ends the read. */
-  open(found: FoundObject): unknown;
-  /** Memory for `bytes` wanted bytes of a stripe, which begin at `offset` of the result; null: not now, `pull` will be called. Stripes are asked for in order. */
-  target(stripe: number, offset: number, bytes: number): Uint8Array | null;
-  /** The stripe's wanted bytes are in its target. Stripes can be completed out of order. */
-  complete(stripe: number): void;
-  /** Whether the read may begin anew after a lost connection. */
-  readonly canRestart: boolean;
-  /** The transport holds none of the targets any more, and the read has ended. */
-  release(): void;
-}
-
-/** What is to be read. */
-export interface GetRequest {
-  readonly key: ObjectKey;
-  readonly start: number;
-  readonly end: number;
-  readonly wantAll: boolean;
-  readonly stripesAhead: number;
-  /** What the proxy is told; null: a little less than what is left, so that its answer comes before our own deadline. */
-  readonly proxyDeadlineMs: number | null;
-}
-
-/** How a read ended. */
-export type GetOutcome =
-  | {
-      readonly kind: "hit";
-      readonly found: FoundObject;
-      readonly foundMs: number;
-      readonly receiveMs: number;
-      readonly decodeMs: number;
-      readonly totalMs: number;
-      readonly reconstructed: number;
-    }
-  | Miss;
-
-/** Takes chunks that were computed anew. */
-export interface RepairOffers {
-  /** Whether so many bytes would be taken now. */
-  hasRoom(bytes: number): boolean;
-  offer(chunk: LostChunk): void;
-}
 
 /** See the header. */
 export class GetOperation implements Operation {
@@ -104,6 +31,9 @@ export class GetOperation implements Operation {
   readonly #keyHash: Uint8Array;
   readonly #startedAt: number;
   #exchange: Exchange | null = null;
+  #address = "";
+  /** What this beginning has named; 0: nothing. */
+  #knownVersion = 0;
   #found: FoundObject | null = null;
   #assemblies = new Map<number, StripeAssembly>();
   #nextStripe = 0;
@@ -137,14 +67,19 @@ export class GetOperation implements Operation {
     return this.#found !== null && this.#openCount === 0;
   }
 
-  begin(exchange: Exchange, _welcome: Welcome, remainingMs: number): void {
+  begin(exchange: Exchange, { address, generation }: Welcome, remainingMs: number): void {
     this.#exchange = exchange;
+    this.#address = address;
     this.#direct = this.#hub === null ? null : this.#directReads(this.#hub, exchange);
     this.#found = null;
     this.#decodeMs = 0;
     this.#reconstructed = 0;
     this.#openCount = 0;
-    const { key, start, end, wantAll, stripesAhead, proxyDeadlineMs } = this.#request;
+    const { key, start, end, wantAll, stripesAhead, proxyDeadlineMs, known } = this.#request;
+    // Another pool's version of the same number is another object.
+    const isOfThis = known?.address === address && known.generation === generation;
+    this.#knownVersion = isOfThis ? known.version : 0;
+    const knownVersion = this.#knownVersion;
     const deadlineMs =
       proxyDeadlineMs ?? Math.max(1, Math.floor(remainingMs - Math.min(500, remainingMs / 20)));
     this.#sink.prepare(() => {
@@ -157,6 +92,8 @@ export class GetOperation implements Operation {
         stripesAhead,
         wantAll,
         deadlineMs,
+        knownGeneration: isOfThis ? generation : 0,
+        knownVersion,
       });
     });
   }
@@ -177,6 +114,8 @@ export class GetOperation implements Operation {
         return this.#onChunkDirect(message);
       case "found":
         return this.#onFound(message);
+      case "unchanged":
+        return this.#onUnchanged(message);
       case "erasures":
         return this.#assemblies.get(message.stripe)?.noteErased(message.indexes);
       case "miss":
@@ -214,6 +153,12 @@ export class GetOperation implements Operation {
     }
   }
 
+  #onUnchanged({ version }: MessageOf<"unchanged">): void {
+    if (this.#found !== null || version === 0 || version !== this.#knownVersion)
+      return this.#host.broken("unchanged, but the version was not asked about");
+    this.#host.done({ kind: "unchanged", totalMs: this.#host.now() - this.#startedAt });
+  }
+
   #onFound(message: MessageOf<"found">): void {
     if (this.#found !== null) return this.#host.broken("found twice");
     const found = this.#check(message);
@@ -245,7 +190,7 @@ export class GetOperation implements Operation {
         message.endStripe === stripeAt(layout, end - 1) + 1;
       if (!isRight) return "the stripes of the range are not the object's";
     }
-    return { message, layout, code, start, end };
+    return { message, layout, code, start, end, address: this.#address };
   }
 
   #openStripe(found: FoundObject, stripe: number): boolean {

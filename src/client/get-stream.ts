@@ -1,13 +1,15 @@
 // Opens a stream of an object: a GET whose stripes go into pooled buffers and out to an async iterator. The answer
 // is a hit once the first stripe is held, so that a body that was promised has begun.
 
+import { assert } from "../core/assert.ts";
 import { CacheError } from "../core/errors.ts";
 import type { ObjectKey } from "../core/ids.ts";
 import type { Clock } from "../core/ports.ts";
 import type { GetOptions, Miss, ObjectInfo } from "./api.ts";
 import type { CacheMemory } from "./cache-options.ts";
 import type { DirectHub } from "./direct-hub.ts";
-import { GetOperation, type GetOutcome, type RepairOffers } from "./get-operation.ts";
+import type { GetOutcome, RepairOffers } from "./get-contract.ts";
+import { GetOperation } from "./get-operation.ts";
 import { infoOf } from "./replies.ts";
 import type { Runner } from "./runner.ts";
 import { StreamBody } from "./stream-body.ts";
@@ -96,6 +98,7 @@ export function openStream(
       },
     );
     running.then((outcome) => {
+      assert(outcome.kind !== "unchanged", "a stream names no version");
       if (outcome.kind === "hit") body.poke();
       else if (hasHit) fail(lostMidway(outcome));
       else {

@@ -6,7 +6,7 @@ import { PUT_CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { Message } from "../wire/messages.ts";
 import { ChunkSender } from "./chunk-sender.ts";
 import type { Exchange } from "./exchange.ts";
-import type { LostChunk, RepairOffers } from "./get-operation.ts";
+import type { LostChunk, RepairOffers } from "./get-contract.ts";
 import type { Operation, OperationHost } from "./operation.ts";
 import { Run, type RunContext } from "./run.ts";
 import { errorOf } from "./simple-operation.ts";

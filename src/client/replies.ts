@@ -2,7 +2,7 @@
 
 import type { Message, MessageOf } from "../wire/messages.ts";
 import type { GetTimings, Miss, ObjectInfo } from "./api.ts";
-import type { GetOutcome } from "./get-operation.ts";
+import type { GetOutcome } from "./get-contract.ts";
 import type { Reply } from "./simple-operation.ts";
 
 /** A row of a listing. */
@@ -44,6 +44,12 @@ export function readStored(message: Message): Reply<MessageOf<"found"> | Miss> {
   if (message.kind === "miss")
     return { kind: "result", result: { kind: "miss", reason: message.reason } };
   return { kind: "unexpected" };
+}
+
+/** Reads the answer to `remove`: whether there was such an object. */
+export function readRemoved(message: Message): Reply<boolean> {
+  if (message.kind !== "removed") return { kind: "unexpected" };
+  return { kind: "result", result: message.existed };
 }
 
 /** Reads one page of a listing. */

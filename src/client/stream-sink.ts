@@ -5,7 +5,7 @@ import { CacheError } from "../core/errors.ts";
 import { STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
 import type { Clock, Timer } from "../core/ports.ts";
 import type { BufferPool, Lease } from "./buffer-pool.ts";
-import type { FoundObject, GetSink } from "./get-operation.ts";
+import type { FoundObject, GetSink } from "./get-contract.ts";
 
 /** The longest view handed out: large enough to be cheap, small enough for a socket. */
 export const VIEW_BYTES_MAX = 1_024 * 1_024;

@@ -15,6 +15,7 @@ import type {
   CallOptions,
   GetOptions,
   ManyOptions,
+  NearOptions,
   NewObject,
   PutOptions,
 } from "./api.ts";
@@ -27,6 +28,9 @@ export const TTL_MS_MAX = 100 * 365 * DEADLINE_MS_MAX;
 export const MANY_AT_ONCE_MAX = 256;
 /** Keys or objects of one such call: the caller and the answer hold them all in memory. */
 export const MANY_MAX = 1_000_000;
+
+/** Prefixes of a near cache: each is compared at each read of what is kept. */
+const WRITE_ONCE_MAX = 64;
 
 const OBJECT_BYTES_MAX = STRIPES_PER_OBJECT_MAX * STRIPE_BYTES_MAX;
 
@@ -129,6 +133,23 @@ export function checkNewObject(object: NewObject): PutOptions {
     PUT_NAMES.filter((name) => !CALL_NAMES.includes(name)),
   );
   return options;
+}
+
+/** Options of a near cache. */
+export function checkNear(near: NearOptions): void {
+  if (typeof near !== "object" || near === null)
+    throw invalid(`near is { bytes, objectBytes?, writeOnce? }, not ${describe(near)}`);
+  checkNames(near, ["bytes", "objectBytes", "writeOnce"]);
+  checkWhole("near.bytes", near.bytes, 1, Number.MAX_SAFE_INTEGER);
+  if (near.objectBytes !== undefined)
+    checkWhole("near.objectBytes", near.objectBytes, 0, near.bytes);
+  const prefixes: unknown = near.writeOnce ?? [];
+  if (!Array.isArray(prefixes) || prefixes.length > WRITE_ONCE_MAX)
+    throw invalid(`near.writeOnce is an array of ${WRITE_ONCE_MAX} prefixes at most`);
+  for (const prefix of prefixes) {
+    if (typeof prefix !== "string") throw invalid("near.writeOnce is an array of prefixes");
+    checkPrefix("near.writeOnce", prefix);
+  }
 }
 
 /** Options of a listing. */

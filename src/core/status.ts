@@ -89,6 +89,8 @@ export interface ProxyStatus {
   readonly counters: {
     readonly gets: number;
     readonly hits: number;
+    /** Of these, by clients that had the bytes already: nothing was read. */
+    readonly hitsUnchanged: number;
     readonly missesAbsent: number;
     readonly missesExpired: number;
     readonly missesLost: number;

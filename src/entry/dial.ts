@@ -40,6 +40,7 @@ export type ClientSettings = Partial<
     | "getStreamBytesMax"
     | "parityBytesMax"
     | "repairs"
+    | "near"
   >
 >;
 
@@ -132,6 +133,7 @@ const SETTING_NAMES = [
   "getStreamBytesMax",
   "parityBytesMax",
   "repairs",
+  "near",
 ];
 
 function settingsOf(options: DialOptions): ClientSettings {

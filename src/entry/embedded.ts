@@ -1,7 +1,8 @@
 // The embedded proxy's front door, `infinicache/proxy`: a pool whose proxy lives in the application's process, so
 // that there is no hop and no other machine to pay. Importing it starts nothing; it opens no Redis or HTTP door.
 
-import type { Cache } from "../client/api.ts";
+import type { Cache, NearOptions } from "../client/api.ts";
+import { checkNear } from "../client/validate.ts";
 import { type CodeSpec, chunkCount, codeFault, formatCode } from "../core/code.ts";
 import { CacheError } from "../core/errors.ts";
 import type { Timer } from "../core/ports.ts";
@@ -11,6 +12,7 @@ import { startLambdaService } from "../platform/lambda-service/service.ts";
 import { REPAIR_LIMITS_DEFAULT } from "../proxy/repair-budget.ts";
 import { type OpenPool, openPool } from "./pool.ts";
 
+export type { NearOptions } from "../client/api.ts";
 export type { ProxyStatus } from "../core/status.ts";
 
 const READY_MS_DEFAULT = 60_000;
@@ -47,6 +49,8 @@ export interface EmbeddedOptions {
   readonly repairDollarsPerHour?: number;
   /** How long the functions may take until each has said hello; default 60,000. */
   readonly readyMs?: number;
+  /** Objects kept in this process besides, for reads of the same again; as `near` of `connect`. Absent: none. */
+  readonly near?: NearOptions;
   /** The price table of the costs in `status`; default `x86`. */
   readonly pricing?: "x86" | "arm";
 }
@@ -76,6 +80,7 @@ export interface EmbeddedPool {
 export async function startEmbedded(options: EmbeddedOptions = {}): Promise<EmbeddedPool> {
   const { code, lambda, host = "127.0.0.1", nodes = 24, stateDir = null } = options;
   if (code !== undefined) checkCode(code, nodes);
+  if (options.near !== undefined) checkNear(options.near);
   const service = lambda === undefined ? await startLambdaService({ host, port: 0 }) : null;
   const url = lambda ?? service?.url ?? "";
   try {
@@ -97,6 +102,7 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
         repairBytesPerSecond: options.repairBytesPerSecond ?? REPAIR_LIMITS_DEFAULT.bytesPerSecond,
         repairDollarsPerHour: options.repairDollarsPerHour ?? REPAIR_LIMITS_DEFAULT.dollarsPerHour,
         pricing: options.pricing ?? "x86",
+        ...(options.near === undefined ? {} : { near: options.near }),
         ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
       },
       url,

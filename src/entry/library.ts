@@ -16,6 +16,8 @@ export type {
   Hit,
   ManyOptions,
   Miss,
+  NearOptions,
+  NearStatus,
   NewObject,
   ObjectInfo,
   PutOptions,

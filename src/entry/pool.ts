@@ -63,7 +63,9 @@ async function openWith(
       secret,
       platform,
     });
-    const cache = dial({ proxy, token: options.peerToken ?? "", ...directOf(options) });
+    const near = options.near === undefined ? {} : { near: options.near };
+    const settings = { token: options.peerToken ?? "", ...directOf(options), ...near };
+    const cache = dial({ proxy, ...settings });
     const repairer = startRepairer(proxy);
     const close = async (): Promise<void> => {
       await repairer.close();

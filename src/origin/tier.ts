@@ -10,6 +10,7 @@ import type {
   LeasingCache,
   ManyOptions,
   Miss,
+  NearStatus,
   NewObject,
   ObjectInfo,
   PutOptions,
@@ -229,6 +230,10 @@ export class OriginTier implements Cache {
       await this.put(key, bytes, { ...put, ...call });
       return bytes;
     });
+  }
+
+  near(): NearStatus | null {
+    return this.#cache.near();
   }
 
   async status(options: CallOptions = {}): Promise<unknown> {

@@ -10,6 +10,7 @@ export function createCounters(): ProxyCounters {
   return {
     gets: 0,
     hits: 0,
+    hitsUnchanged: 0,
     missesAbsent: 0,
     missesExpired: 0,
     missesLost: 0,

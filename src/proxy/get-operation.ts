@@ -65,6 +65,14 @@ export class GetOperation implements Operation {
       channel.send({ kind: "miss", reason: found.reason });
       return null;
     }
+    const { generation, counters } = context;
+    const { version } = found.object;
+    if (request.knownVersion === version && request.knownGeneration === generation) {
+      counters.hits++;
+      counters.hitsUnchanged++;
+      channel.send({ kind: "unchanged", version });
+      return null;
+    }
     return new GetOperation(request, found.object, channel, context);
   }
 

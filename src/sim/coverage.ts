@@ -36,6 +36,8 @@ export const TO_COVER: readonly string[] = [
   "client: operation begun anew",
   "client: ICACHE_SUPERSEDED",
   "client: hit after a failover",
+  "client: what was kept is current",
+  "client: what was kept is superseded",
   "client: ICACHE_UNREACHABLE",
   "client: ICACHE_DEADLINE",
   "client: ICACHE_OUTCOME_UNKNOWN",

@@ -108,6 +108,7 @@ class Search {
     const changes: readonly Partial<Scenario>[] = [
       { proxies: 1 },
       { hasDoors: false },
+      { nearBytes: 0 },
       { lostAnswer: 0 },
       { lostRequest: 0 },
       { flipProbability: 0 },

@@ -77,6 +77,8 @@ export interface Scenario {
   readonly repairBytesPerSecond: number;
   /** Clients listen, so that large chunks go straight between them and functions. */
   readonly hasDoors: boolean;
+  /** Clients keep objects of so many bytes together in a near cache; 0: they have none. */
+  readonly nearBytes: number;
   readonly stragglerMs: number;
   readonly routing: Routing;
   readonly delayMsMax: number;
@@ -161,6 +163,7 @@ export function scenarioOf(seed: number): Scenario {
     flipProbability: trouble(0.003),
     lostAnswer: trouble(0.02),
     lostRequest: trouble(0.02),
+    nearBytes: random.pick([0, 0, 60_000, 16_000_000]),
     scripts: null,
   };
 }

@@ -4,9 +4,11 @@
 
 import { BufferPool } from "../client/buffer-pool.ts";
 import { BufferSink } from "../client/buffer-sink.ts";
-import { DirectHub } from "../client/direct-hub.ts";
+import type { DirectHub } from "../client/direct-hub.ts";
 import { Gate } from "../client/gate.ts";
-import { GetOperation, type GetOutcome } from "../client/get-operation.ts";
+import type { GetOutcome } from "../client/get-contract.ts";
+import { GetOperation } from "../client/get-operation.ts";
+import { Near } from "../client/near.ts";
 import type { Operation, OperationHost, Outcome } from "../client/operation.ts";
 import { Proxies } from "../client/proxies.ts";
 import { PutOperation, type PutOutcome } from "../client/put-operation.ts";
@@ -22,10 +24,12 @@ import { ClientNotes, type NotedWorld, WRITE_NAME } from "./client-notes.ts";
 import type { Coverage } from "./coverage.ts";
 import type { Moment } from "./history.ts";
 import type { Machine } from "./machine.ts";
+import { readOf } from "./near-read.ts";
 import type { Network } from "./network.ts";
 import { firstDifference, payloadOf } from "./payload.ts";
 import type { SeededRandom } from "./seeded-random.ts";
 import { SimCrypto } from "./sim-crypto.ts";
+import { openDoor } from "./sim-door.ts";
 import { StripedSource } from "./striped-source.ts";
 
 const POOL_BYTES_MAX = 64 * 1_024 * 1_024;
@@ -50,6 +54,8 @@ export interface ClientHome {
   readonly keys: string;
   /** It listens for functions. */
   readonly hasDoor: boolean;
+  /** It keeps objects of so many bytes together; 0: none. */
+  readonly nearBytes: number;
 }
 
 /** How an operation ended, for callers that go on then. */
@@ -69,6 +75,7 @@ export class SimClient {
   readonly #repairs: RepairQueue;
   readonly #scratch: BufferPool;
   readonly #parity: BufferPool;
+  readonly #near: Near | null;
   #sequence = 0;
   #underWay = 0;
 
@@ -92,7 +99,8 @@ export class SimClient {
       unreachableMs: 10_000,
       listens: () => this.#hub?.listen ?? null,
     });
-    this.#hub = home.hasDoor ? this.#openDoor(random) : null;
+    this.#near = home.nearBytes === 0 ? null : new Near({ bytes: home.nearBytes });
+    this.#hub = home.hasDoor ? this.#door(random) : null;
     const gate = new Gate(OPERATIONS_MAX, OPERATIONS_MAX);
     this.#context = { clock: machine.clock, sessions: this.#proxies, gate };
     this.#repairs = new RepairQueue(this.#context);
@@ -119,23 +127,8 @@ export class SimClient {
       .map(([name, count]) => `${this.machine.name} still holds ${count} ${name}`);
   }
 
-  #openDoor(random: SeededRandom): DirectHub {
-    const { machine } = this;
-    const { network } = this.#world;
-    const address = `${machine.name.replace(" ", "-")}:7000`;
-    return new DirectHub({
-      clock: machine.clock,
-      crypto: new SimCrypto(random.fork("door")),
-      chunkBytesMin: 1,
-      onOpened: () => this.#proxies.sayListen(),
-      door: {
-        open: (accept, opened) => {
-          network.listen(address, machine, accept);
-          machine.clock.setTimer(0, () => opened(address, ""));
-        },
-        close: (closed) => closed(),
-      },
-    });
+  #door(random: SeededRandom): DirectHub {
+    return openDoor(this.machine, this.#world.network, random, () => this.#proxies.sayListen());
   }
 
   /** Stores bytes of its own in stripes of at most `stripeBytes`. */
@@ -195,6 +188,8 @@ export class SimClient {
   ): void {
     const begun = this.#notes.moment();
     const sink = new BufferSink(null, (bytes) => new Uint8Array(bytes));
+    const near = this.#near?.begin(key) ?? null;
+    const kept = near?.kept ?? null;
     const request = {
       key: key as ObjectKey,
       start,
@@ -202,6 +197,7 @@ export class SimClient {
       wantAll,
       stripesAhead: 3,
       proxyDeadlineMs: null,
+      known: kept?.known ?? null,
     };
     this.#run<GetOutcome>(
       `get ${key} from ${start}`,
@@ -210,6 +206,8 @@ export class SimClient {
       false,
       (host) => new GetOperation(host, request, sink, this.#scratch, this.#repairs, this.#hub),
       (outcome) => {
+        // Nobody writes to what was read: it need not be copied.
+        near?.end(outcome.kind === "failed" ? null : outcome.result, sink.result);
         if (outcome.kind === "failed") return ended("failed");
         if (outcome.result.kind === "miss") {
           this.#world.history.misses++;
@@ -218,9 +216,15 @@ export class SimClient {
         }
         this.#world.history.hits++;
         if (this.#world.hasFailedOver()) this.#world.coverage.note("client: hit after a failover");
-        const { message, start: from } = outcome.result.found;
+        const isKept = outcome.result.kind === "unchanged";
+        if (kept !== null)
+          this.#world.coverage.note(
+            `client: what was kept is ${isKept ? "current" : "superseded"}`,
+          );
+        const whole = isKept ? kept : null;
+        const { message, from, bytes } = readOf(outcome.result, sink.result, whole, { start, end });
         const write = this.#notes.found(key, message, begun);
-        const at = firstDifference(sink.result, write, message.bytes, from);
+        const at = firstDifference(bytes, write, message.bytes, from);
         if (at !== null)
           this.#world.violate(
             `wrong bytes: ${key}, write ${write} of ${message.bytes} bytes, differs at ${from + at}`,

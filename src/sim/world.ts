@@ -148,7 +148,12 @@ class World implements FaultTargets {
     let stop = (): void => {};
     if (!site.startSecond(forMs, random.chance(0.3), () => stop())) return false;
     const keys = `other-${++this.#secondProxies}-`;
-    const client = this.#newClient({ addresses: [site.secondAddress], keys, hasDoor: false });
+    const client = this.#newClient({
+      addresses: [site.secondAddress],
+      keys,
+      hasDoor: false,
+      nearBytes: 0,
+    });
     stop = () => this.#end(client, false);
     return true;
   }
@@ -208,8 +213,8 @@ class World implements FaultTargets {
 
   #startClient(): void {
     const addresses = this.sites.map(({ address }) => address);
-    const { hasDoors } = this.#scenario;
-    this.#clients.push(this.#newClient({ addresses, keys: KEYS, hasDoor: hasDoors }));
+    const { hasDoors: hasDoor, nearBytes } = this.#scenario;
+    this.#clients.push(this.#newClient({ addresses, keys: KEYS, hasDoor, nearBytes }));
   }
 
   #newClient(home: ClientHome): SimClient {

@@ -183,7 +183,7 @@ export const MESSAGES = {
   get: message(
     0x30,
     ["client"],
-    "Begins a GET of the bytes [rangeStart, rangeEnd); the proxy starts on the first `stripesAhead` stripes of the range at once. rangeEnd may lie beyond the end.",
+    "Begins a GET of the bytes [rangeStart, rangeEnd); the proxy starts on the first `stripesAhead` stripes of the range at once. rangeEnd may lie beyond the end. Where the current version is `knownVersion` of `knownGeneration`, the answer is `unchanged`, and nothing is sent; knownVersion 0: none.",
     {
       key,
       rangeStart: u53,
@@ -191,7 +191,15 @@ export const MESSAGES = {
       stripesAhead: u16,
       wantAll: flag,
       deadlineMs: u32,
+      knownGeneration: u32,
+      knownVersion: u53,
     },
+  ),
+  unchanged: message(
+    0x39,
+    ["proxy"],
+    "The version that the get named is the current one; the channel is over.",
+    { version: u53 },
   ),
   found: message(
     0x31,

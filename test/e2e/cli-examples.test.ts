@@ -30,6 +30,17 @@ test("examples: the toy client sets foo and gets foo", async () => {
   assert.equal(await terminate(up), 0);
 });
 
+test("examples: a near cache hands out what is current, and asks nobody about what is written once", async () => {
+  const up = await fixture.start(["up", "--port", "0", "--memory", "128"]);
+  const out = run("near-cache.ts", [up.ready.client]);
+  assert.match(
+    out,
+    /^model 1, over the network: [\d.]+ ms\nmodel 1, from here: [\d.]+ ms\nmodel 2\n/,
+  );
+  assert.match(out, /^1 hits, 999 unasked, 3 misses, 1 superseded$/m);
+  assert.equal(await terminate(up), 0);
+});
+
 test("examples: an AWS SDK lists, invokes, is throttled and times out", async () => {
   const service = await fixture.start(["lambda-service", "--port", "0"]);
   const out = run("aws-sdk.ts", [service.ready.lambda]);
@@ -57,6 +68,12 @@ test("examples: inside a function the library works by outbound connections alon
 });
 
 test("examples: there is none that no test runs", () => {
-  const tested = ["aws-sdk.ts", "embedded.ts", "in-a-function.ts", "toy-client.ts"];
+  const tested = [
+    "aws-sdk.ts",
+    "embedded.ts",
+    "in-a-function.ts",
+    "near-cache.ts",
+    "toy-client.ts",
+  ];
   assert.deepEqual(globSync("*.ts", { cwd: folder }).sort(), tested);
 });

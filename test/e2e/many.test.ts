@@ -7,7 +7,7 @@ import { startEmbedded } from "../../src/entry/embedded.ts";
 import { type Cache, CacheError, connect } from "../../src/entry/library.ts";
 import { CliFixture, terminate } from "./cli-fixture.ts";
 import { makeBytes } from "./support/bytes.ts";
-import { freePorts } from "./support/ports.ts";
+import { pairOfBlocks } from "./support/workers.ts";
 
 const KEYS = Array.from({ length: 2_000 }, (_, at) => `many/${at}`);
 const LARGE_BYTES = 3_000_000;
@@ -35,7 +35,7 @@ async function putAndGetMany(cache: Cache, keys: readonly string[]): Promise<voi
 }
 
 test("many: 2,000 keys of two proxies are stored and read whole, through them and past them", async () => {
-  const port = await freePorts();
+  const port = await pairOfBlocks();
   const up = await fixture.start([
     ...["up", "--workers", "2", "--nodes", "12", "--code", "4+2", "--memory", "128"],
     ...["--port", String(port)],
@@ -49,14 +49,20 @@ test("many: 2,000 keys of two proxies are stored and read whole, through them an
   assert.equal(await terminate(up), 0);
 });
 
-test("many: 2,000 keys of a proxy in this process", async () => {
+test("many: 2,000 keys of a proxy in this process, again from what is kept of them", async () => {
   const pool = await startEmbedded({
     nodes: 6,
     memoryMb: 128,
     code: { dataChunks: 4, parityChunks: 2 },
+    near: { bytes: 100_000_000 },
   });
   try {
     await putAndGetMany(pool.cache, KEYS);
+    const reads = await pool.cache.getMany(KEYS);
+    for (const [at, read] of reads.entries())
+      assert.ok(read.kind === "hit" && bytesOf(at).equals(read.bytes), `${KEYS[at]} differs`);
+    assert.equal(pool.cache.near()?.hits, KEYS.length);
+    assert.equal(pool.status().counters.hitsUnchanged, KEYS.length);
   } finally {
     await pool.close();
   }

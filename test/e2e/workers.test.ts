@@ -3,13 +3,11 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "../../src/entry/library.ts";
 import { CliFixture, living, processTree, terminate } from "./cli-fixture.ts";
-import { freePorts } from "./support/ports.ts";
-import { descendants } from "./support/processes.ts";
+import { pairOfBlocks, workersOf } from "./support/workers.ts";
 
 const KEYS = Array.from({ length: 30 }, (_, at) => `doors/key-${at}`);
 const fixture = new CliFixture();
@@ -58,18 +56,3 @@ test("workers: killed with -9, the process that started them leaves none behind"
   for (let tries = 0; tries < 150 && living(tree).length > 0; tries++) await sleep(100);
   assert.deepEqual(living(tree), []);
 });
-
-function workersOf(pid: number): number[] {
-  return descendants(pid).filter((each) => {
-    const line = readFileSync(`/proc/${each}/cmdline`, "utf8").split("\0");
-    return line.includes("proxy") && line.some((word) => word.startsWith("--ring="));
-  });
-}
-
-/** The first of ten free ports in a row, as far as two looks can tell. */
-async function pairOfBlocks(): Promise<number> {
-  for (;;) {
-    const first = await freePorts();
-    if ((await freePorts(first + 5)) === first + 5) return first;
-  }
-}

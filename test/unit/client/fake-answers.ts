@@ -12,6 +12,11 @@ export function answerOf(proxy: FakeProxy, message: Message): readonly Message[]
       if (object === undefined) return [{ kind: "miss", reason: "absent" }];
       return [{ kind: "found", ...object.described, firstStripe: 0, endStripe: 0 }];
     }
+    case "get": {
+      const { version, generation } = proxy.objects.get(message.key)?.described ?? {};
+      const isKnown = message.knownVersion === version && message.knownGeneration === generation;
+      return isKnown && version !== undefined ? [{ kind: "unchanged", version }] : null;
+    }
     case "remove": {
       const known = proxy.outcomeOf(message.sequence);
       if (known !== undefined) return [known];

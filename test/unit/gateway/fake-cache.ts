@@ -200,6 +200,10 @@ export class FakeCache implements Cache {
     throw new CacheError("ICACHE_INVALID", "the doors do not use it");
   }
 
+  near(): null {
+    return null;
+  }
+
   async status(): Promise<unknown> {
     return {};
   }

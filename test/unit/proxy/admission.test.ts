@@ -48,8 +48,17 @@ function writes(key: string): Message[] {
   ];
 }
 
+const NOTHING_KNOWN = { knownGeneration: 0, knownVersion: 0 };
+
 function reads(key: string): Message[] {
-  const range = { rangeStart: 0, rangeEnd: 1, stripesAhead: 1, wantAll: false, deadlineMs: 1_000 };
+  const range = {
+    rangeStart: 0,
+    rangeEnd: 1,
+    stripesAhead: 1,
+    wantAll: false,
+    deadlineMs: 1_000,
+    ...NOTHING_KNOWN,
+  };
   return [
     { kind: "get", key, ...range },
     { kind: "stat", key },

@@ -198,7 +198,9 @@ export class TestClient implements ConnectionHandler {
 
   get(key: string, more: Partial<MessageOf<"get">> = {}): Exchange {
     const range = { rangeStart: 0, rangeEnd: Number.MAX_SAFE_INTEGER, stripesAhead: 2 };
-    return this.open({ kind: "get", key, ...range, wantAll: false, deadlineMs: 30_000, ...more });
+    const known = { knownGeneration: 0, knownVersion: 0 };
+    const all = { ...range, ...known, wantAll: false, deadlineMs: 30_000, ...more };
+    return this.open({ kind: "get", key, ...all });
   }
 
   remove(key: string, sequence = this.#nextSequence++): Exchange {

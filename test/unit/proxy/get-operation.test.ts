@@ -43,6 +43,40 @@ test("get: what is known of a small object comes right before its chunks while i
   assert.deepEqual(decoded(awake, "k"), body);
 });
 
+test("get: who has the current version is told so, wakes nobody, and pins nothing; any other is sent in full", () => {
+  const { world, client, body } = stored();
+  const { version, generation } = first(get(world, client, "k"), "found");
+  world.settle();
+  const { gets, hits, chunkGets } = world.proxy.counters;
+  const invocations = (): number => world.proxy.status().cost.total.invocations;
+  const before = invocations();
+  const known = { knownGeneration: generation, knownVersion: version };
+  for (const more of [{}, { rangeStart: 5, rangeEnd: 9, wantAll: true }]) {
+    const exchange = client.get("k", { ...more, ...known });
+    world.clock.advance(50);
+    assert.deepEqual(exchange.messages, [{ kind: "unchanged", version }]);
+  }
+  world.settle();
+  assert.equal(invocations(), before);
+  assert.equal(world.proxy.counters.chunkGets, chunkGets);
+  assert.equal(world.proxy.counters.gets, gets + 2);
+  assert.equal(world.proxy.counters.hits, hits + 2);
+  assert.equal(world.proxy.counters.hitsUnchanged, 2);
+  for (const other of [
+    { knownVersion: version + 1 },
+    { knownVersion: 0 },
+    { knownGeneration: generation + 1 },
+  ]) {
+    const exchange = get(world, client, "k", { ...known, ...other });
+    assert.deepEqual(decoded(exchange, "k"), body);
+  }
+  client.remove("k");
+  world.clock.advance(50);
+  assert.equal(world.proxy.status().chunkBytes, 0, "nothing is pinned any more");
+  const gone = get(world, client, "k", known);
+  assert.equal(first(gone, "miss").reason, "absent");
+});
+
 test("get: a hedge that is late as well is hedged, until all chunks were asked for", () => {
   const world = new World();
   const client = world.client();
