@@ -26,7 +26,7 @@ export const CREDIT_BYTES_INITIAL = 1 * MIB;
  * What a client may have on its way of each chunk of a PUT before the proxy grants more: it does so as soon as the chunk is
  * announced, if it has the memory. Twelve chunks of this keep the way to it busy meanwhile.
  */
-export const PUT_CREDIT_BYTES_INITIAL = MIB / 8;
+export const PUT_CREDIT_BYTES_INITIAL = 128 * KIB;
 /** A function returns by then, whatever it is doing: a time-out would cost its store. */
 export const INVOCATION_MS_MAX = 45_000;
 /** The time-out configured at the provider, for every function. */

@@ -17,7 +17,7 @@ import { WireFault } from "../wire/schema.ts";
  */
 const SOCKET_BYTES_MAX = 1_024 * 1_024;
 /** What may be written in one turn before input gets its turn: a fast reader would keep us writing for ever. */
-const TURN_BYTES_MAX = 8 * SOCKET_BYTES_MAX;
+const TURN_BYTES_MAX = SOCKET_BYTES_MAX;
 /** A body up to this is copied behind its header: cheaper than one more piece of a vectored write. */
 const JOINED_BODY_BYTES_MAX = 4_096;
 /** Messages without a body that the other side may leave unread before it is cut off. */

@@ -55,22 +55,26 @@ export class Pool {
 
   /**
    * Reserves every chunk on a node of its own, none of them in `except`, evicting as needed; null when that cannot be.
-   * `awakeFirst`: nodes that are awake with nothing to do are chosen before those that would have to be woken.
+   * `first`: nodes that are chosen before others with about as much room: those that are awake with nothing to do, or all
+   * but these.
    */
   reserve(
     chunks: readonly ChunkRequest[],
     except: ReadonlySet<NodeIndex>,
-    awakeFirst = false,
+    first: "any" | "idle" | { readonly not: ReadonlySet<NodeIndex> } = "any",
   ): NodeIndex[] | null {
+    const isFirst =
+      typeof first === "object" ? (node: NodeIndex) => !first.not.has(node) : this.#isIdle;
     const bytes = chunks.reduce((most, chunk) => Math.max(most, chunkCost(chunk.bytes)), 0);
     // No eviction gives what too few nodes could ever have: without this, one refusal could empty the cache.
     if (this.#eligible(except).filter((space) => space.budgetBytes >= bytes).length < chunks.length)
       return null;
     for (;;) {
       const candidates = this.#candidates(bytes, except);
-      const nodes = awakeFirst
-        ? choosePreferred(candidates, chunks.length, this.#isIdle, this.#slackBytes, this.#random)
-        : choosePlaces(candidates, chunks.length, this.#random);
+      const nodes =
+        first === "any"
+          ? choosePlaces(candidates, chunks.length, this.#random)
+          : choosePreferred(candidates, chunks.length, isFirst, this.#slackBytes, this.#random);
       if (nodes !== null) {
         for (const [i, { id, bytes: chunkBytes }] of chunks.entries())
           this.spaces[nodes[i] ?? 0]?.reserve(id, chunkBytes);

@@ -3,7 +3,7 @@
 
 import { type CodeSpec, chunkCount, codeFault } from "../core/code.ts";
 import type { ErrorCode } from "../core/errors.ts";
-import { keyFault, type ObjectKey, type Version } from "../core/ids.ts";
+import { keyFault, type NodeIndex, type ObjectKey, type Version } from "../core/ids.ts";
 import { layoutFault, layoutOfStripes } from "../core/layout.ts";
 import {
   METADATA_BYTES_MAX,
@@ -29,6 +29,8 @@ export class PutOperation implements Operation {
   readonly #code: CodeSpec;
   readonly #keyHash: Uint8Array;
   readonly #stripes = new Map<number, StripePut>();
+  /** How many chunks of its stripes went to each node: the next stripe goes where there are fewest. */
+  readonly #chunksOn = new Map<NodeIndex, number>();
   readonly #deadline: Timer;
   readonly #slot: PutSlot;
   #version: Version | null = null;
@@ -154,7 +156,8 @@ export class PutOperation implements Operation {
       keyHash: this.#keyHash,
       version: this.#version,
     };
-    const put = StripePut.begin(order, this.#channel, this.#context, {
+    const crowded = crowdedNodes(this.#chunksOn, this.#context.pool.spaces.length);
+    const put = StripePut.begin(order, crowded, this.#channel, this.#context, {
       onStored: () => this.#tryCommit(),
       onFailed: (code, reason) => this.#fail(code, reason),
     });
@@ -164,6 +167,8 @@ export class PutOperation implements Operation {
         `no room for a stripe of ${bytes} bytes on ${chunkCount(this.#code)} nodes, and nothing more may be evicted`,
       );
     this.#stripes.set(stripe, put);
+    for (const { node } of put.places())
+      this.#chunksOn.set(node, (this.#chunksOn.get(node) ?? 0) + 1);
   }
 
   #onCommit(message: MessageOf<"putCommit">): void {
@@ -277,6 +282,15 @@ export class PutOperation implements Operation {
     this.#slot.release();
     for (const stripe of this.#stripes.values()) stripe.close(isStored);
   }
+}
+
+/** The nodes that have more chunks of an object than others have: what several send one after the other takes longer. */
+function crowdedNodes(
+  chunksOn: ReadonlyMap<NodeIndex, number>,
+  nodeCount: number,
+): ReadonlySet<NodeIndex> {
+  const fewest = chunksOn.size < nodeCount ? 0 : Math.min(...chunksOn.values());
+  return new Set([...chunksOn].filter(([, count]) => count > fewest).map(([node]) => node));
 }
 
 /** An object that can never fit is refused before anything is evicted for it. */

@@ -55,9 +55,10 @@ export class StripePut implements UploadOwner {
   #isStored = false;
   #isClosed = false;
 
-  /** Reserves room for every chunk; null when there is none. */
+  /** Reserves room for every chunk, rather not on `crowded` nodes; null when there is none. */
   static begin(
     order: StripeOrder,
+    crowded: ReadonlySet<NodeIndex>,
     channel: ClientChannel,
     context: OperationContext,
     owner: StripePutOwner,
@@ -68,8 +69,8 @@ export class StripePut implements UploadOwner {
       bytes: chunkLength(bytes, code.dataChunks, index),
     }));
     // An object of many stripes is to lie on as many nodes as it can; one of a single stripe needs no node that sleeps.
-    const awakeFirst = stripe === 0 && bytes < STRIPE_BYTES_MAX;
-    const nodes = context.pool.reserve(requests, new Set(), awakeFirst);
+    const isAlone = stripe === 0 && bytes < STRIPE_BYTES_MAX;
+    const nodes = context.pool.reserve(requests, new Set(), isAlone ? "idle" : { not: crowded });
     return nodes === null ? null : new StripePut(order, requests, nodes, channel, context, owner);
   }
 

@@ -4,8 +4,11 @@
 
 import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 
-/** What all may have on their way: with what a proxy needs by itself it stays below 300 MB, whoever reads or writes. */
-const BYTES_MAX = 96 * 1_024 * 1_024;
+/**
+ * What all may have on their way: enough for a GET of 100 MB at full speed. All of it may be read and written in one turn
+ * of the loop, so a PING of somebody else waits for about as long as this takes to copy.
+ */
+const BYTES_MAX = 32 * 1_024 * 1_024;
 /** What a transfer may have on its way in any case, and the step in which it gets more where there is little. */
 const STEP_BYTES = 64 * 1_024;
 /** The step where there is much: of a PUT's parts, which would else become ever smaller pieces of it. */

@@ -37,6 +37,21 @@ test("put: every code of the paper's kind comes back whole, also objects of 0 an
   }
 });
 
+test("put: the stripes of an object share no node where there are enough, and lie evenly where not", () => {
+  for (const nodes of [12, 6]) {
+    const world = new World({ nodes });
+    const client = world.client();
+    const exchange = client.openPut("k", { code: { dataChunks: 3, parityChunks: 1 } });
+    world.clock.until(() => exchange.messages.length > 0);
+    for (let stripe = 0; stripe < 3; stripe++)
+      client.send(exchange.channel, { kind: "putStripe", stripe, bytes: 300 });
+    world.clock.advance(5);
+    const { rows } = world.proxy.status().nodes;
+    assert.deepEqual(new Set(rows.map(({ chunks }) => chunks)), new Set([12 / nodes]));
+    world.settle();
+  }
+});
+
 test("put: the retry of a PUT or DELETE with the same sequence is answered with its outcome, once done", () => {
   const world = new World();
   const client = world.client();
