@@ -1,12 +1,10 @@
 // `npm run bench`: runs a suite, prints its table, writes its JSON, and compares with the kept baseline.
 //
-//   npm run bench                                   the suite "compare"
-//   npm run bench -- --sizes 1MB,10MB --rounds 3    less of it
-//   npm run bench -- speed                          the suite "speed": what must be reached, and what is
-//   npm run bench -- speed --quick                  three rounds of it
-//   npm run bench -- cpu | floor                    CPU-seconds per GB by process | what sockets alone cost
-//   npm run bench -- --json                         JSON on standard output
-//   npm run bench -- --write-baseline               keep the result as bench/baselines/SUITE.json
+//   npm run bench -- compare --sizes 1MB,10MB --rounds 3    the suite "compare", which is the default; less of it
+//   npm run bench -- SUITE --quick                          less of compare, speed, cpu, tail, ping, spread, scale; there is "floor", too
+//   npm run bench -- scale --part memory --full             one part of it (start, memory, grid), and all of that
+//   npm run bench -- SUITE --json                           JSON on standard output
+//   npm run bench -- SUITE --write-baseline                 keep the result as bench/baselines/SUITE.json
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,10 +12,15 @@ import { parseArgs } from "node:util";
 import { parseBytes } from "../src/cli/units.ts";
 import { compare } from "./compare.ts";
 import { cpu, cpuTable } from "./cpu.ts";
+import { type Findings, figuresTable, isSound, reportOf } from "./figures.ts";
 import { floor, floorTable } from "./floor.ts";
+import { ping } from "./ping.ts";
 import { readReport, reportTable } from "./report.ts";
+import { scale } from "./scale.ts";
 import { speed } from "./speed.ts";
 import { samplesTable, standingsTable } from "./speed-bars.ts";
+import { spread } from "./spread.ts";
+import { tail } from "./tail.ts";
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -25,6 +28,8 @@ const { values: flags, positionals } = parseArgs({
     sizes: { type: "string", default: "1KB,1MB,10MB,100MB" },
     rounds: { type: "string" },
     quick: { type: "boolean", default: false },
+    full: { type: "boolean", default: false },
+    part: { type: "string" },
     nodes: { type: "string", default: "24" },
     memory: { type: "string", default: "512" },
     json: { type: "boolean", default: false },
@@ -42,11 +47,32 @@ const note = (line: string): void => console.error(line);
 const baselinePath = join(import.meta.dirname, "baselines", `${suite}.json`);
 const isBaseline = flags["write-baseline"];
 
-if (suite === "compare") process.exit(await runCompare());
+const { quick: isQuick, full: isFull, part } = flags;
+const FIGURES: Readonly<Record<string, () => Promise<Findings>>> = {
+  tail: () => tail({ isQuick, note }),
+  ping: () => ping({ isQuick, note }),
+  spread: () => spread({ isQuick, note }),
+  scale: () => scale({ isQuick, isFull, part, note }),
+};
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
+const figures = FIGURES[suite];
+if (figures !== undefined) process.exit(await runFigures(figures));
+else if (suite === "compare") process.exit(await runCompare());
 else if (suite === "speed") process.exit(await runSpeed());
 else if (suite === "cpu") process.exit(await runCpu());
 else if (suite === "floor") process.exit(await runFloor());
-else throw new Error(`there is no suite "${suite}"; there are compare, speed, cpu and floor`);
+else
+  throw new Error(
+    `there is no suite "${suite}"; there are compare, speed, cpu, floor, ${Object.keys(FIGURES).join(", ")}`,
+  );
+
+/** Figures that are not met are told; only wrong bytes and errors fail. */
+async function runFigures(run: () => Promise<Findings>): Promise<number> {
+  const report = await reportOf(suite, { isQuick, isFull, part: part ?? "all" }, run);
+  tell(report, [figuresTable(report)]);
+  return isSound(report) ? 0 : 1;
+}
 
 async function runCompare(): Promise<number> {
   const sizes = flags.sizes.split(",").map((text) => {

@@ -71,9 +71,10 @@ export class LambdaAdmin {
     return (await this.#call<{ killed: readonly string[] }>("POST", "reclaim-all", {})).killed;
   }
 
-  /** Caps what each instance moves, each way; only with `--freeze forwarder`. */
-  async bandwidth(bandwidth: "unlimited" | "flat" | number): Promise<void> {
-    await this.#call("POST", "bandwidth", { bandwidth });
+  /** Caps what each instance moves, each way, of one function or all; only with `--freeze forwarder`. */
+  async bandwidth(bandwidth: "unlimited" | "flat" | number, name?: string): Promise<void> {
+    const which = name === undefined ? {} : { function: name };
+    await this.#call("POST", "bandwidth", { bandwidth, ...which });
   }
 
   async faults(faults: ServiceFaults): Promise<void> {
