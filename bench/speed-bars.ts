@@ -66,6 +66,20 @@ export function median(values: readonly number[]): number {
   return low === undefined || high === undefined ? Number.NaN : (low + high) / 2;
 }
 
+/** Order statistics enough for a file: the least, the median, the largest, and 98 between. */
+const KEPT_SAMPLES_MAX = 101;
+
+/** The same samples in order of size; of many only some, evenly spaced in that order. */
+export function thinned({ ms, ...rest }: Samples): Samples & { readonly count: number } {
+  const sorted = ms.toSorted((a, b) => a - b);
+  const step = Math.max(1, (sorted.length - 1) / (KEPT_SAMPLES_MAX - 1));
+  const kept = Array.from(
+    { length: Math.min(sorted.length, KEPT_SAMPLES_MAX) },
+    (_, index) => sorted[Math.round(index * step)] ?? Number.NaN,
+  );
+  return { ...rest, count: ms.length, ms: kept };
+}
+
 /** Every bar with samples on both sides, by both ways. */
 export function standings(all: readonly Samples[]): readonly Standing[] {
   const medianOf = ({ op, bytes }: Task, who: string): number =>
