@@ -80,16 +80,20 @@ export function keyHash(key: Uint8Array): Uint8Array<ArrayBuffer> {
   first.addCount(key.length);
   second.addCount(key.length);
   const hash = new Uint8Array(KEY_HASH_BYTES);
-  const view = new DataView(hash.buffer);
-  [first.digest(), second.digest()].forEach(({ low, high }, index) => {
-    view.setUint32(index * 8, low, true);
-    view.setUint32(index * 8 + 4, high, true);
-  });
+  putDigest(hash, 0, first.digest());
+  putDigest(hash, 8, second.digest());
   return hash;
 }
 
 function checkU32(name: string, value: number): void {
   if (value >>> 0 !== value) throw new RangeError(`${name} must be a u32, not ${value}`);
+}
+
+function putDigest(target: Uint8Array, at: number, { low, high }: Digest): void {
+  for (let byte = 0; byte < 4; byte++) {
+    target[at + byte] = low >>> (8 * byte);
+    target[at + 4 + byte] = high >>> (8 * byte);
+  }
 }
 
 /** The little-endian 32-bit word at an offset; bytes past the end count as zero. */

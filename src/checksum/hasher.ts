@@ -42,6 +42,9 @@ export function createPortableHasher(): Hasher {
   return new BlockHasher(absorbPortable);
 }
 
+/** For the last block of a digest that is not the end of its hasher. */
+const LAST_STATE = new Int32Array(STATE_WORDS);
+
 class BlockHasher implements Hasher {
   readonly #absorb: Absorb;
   readonly #state = new Int32Array(STATE_WORDS);
@@ -87,9 +90,10 @@ class BlockHasher implements Hasher {
     let state = this.#state;
     if (this.#pendingBytes > 0) {
       // On a copy, so that the digest of a prefix can be taken on the way.
-      state = this.#state.slice();
+      state = LAST_STATE;
+      state.set(this.#state);
       this.#pending.fill(0, this.#pendingBytes);
-      absorbPortable(state, this.#pending, 0, BLOCK_BYTES);
+      this.#absorb(state, this.#pending, 0, BLOCK_BYTES);
     }
     return foldColumns(state, this.#seedLow, this.#seedHigh, this.#totalBytes);
   }

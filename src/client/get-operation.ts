@@ -35,6 +35,10 @@ export class GetOperation implements Operation {
   /** What this beginning has named; 0: nothing. */
   #knownVersion = 0;
   #found: FoundObject | null = null;
+  /** All of it came at once: for the proxy the read is over. */
+  #isWhole = false;
+  /** What this beginning has asked for. */
+  #asked: MessageOf<"get"> | null = null;
   #assemblies = new Map<number, StripeAssembly>();
   #nextStripe = 0;
   #endStripe = 0;
@@ -70,11 +74,8 @@ export class GetOperation implements Operation {
   begin(exchange: Exchange, { address, generation }: Welcome, remainingMs: number): void {
     this.#exchange = exchange;
     this.#address = address;
-    this.#direct = this.#hub === null ? null : this.#directReads(this.#hub, exchange);
-    this.#found = null;
-    this.#decodeMs = 0;
-    this.#reconstructed = 0;
-    this.#openCount = 0;
+    this.#direct = null;
+    this.#restart();
     const { key, start, end, wantAll, stripesAhead, proxyDeadlineMs, known } = this.#request;
     // Another pool's version of the same number is another object.
     const isOfThis = known?.address === address && known.generation === generation;
@@ -82,19 +83,21 @@ export class GetOperation implements Operation {
     const knownVersion = this.#knownVersion;
     const deadlineMs =
       proxyDeadlineMs ?? Math.max(1, Math.floor(remainingMs - Math.min(500, remainingMs / 20)));
+    const asked = {
+      kind: "get",
+      key,
+      rangeStart: start,
+      rangeEnd: end,
+      stripesAhead,
+      wantAll,
+      deadlineMs,
+      knownGeneration: isOfThis ? generation : 0,
+      knownVersion,
+      isWholeBad: false,
+    } as const;
+    this.#asked = asked;
     this.#sink.prepare(() => {
-      if (this.#exchange !== exchange) return;
-      exchange.send({
-        kind: "get",
-        key,
-        rangeStart: start,
-        rangeEnd: end,
-        stripesAhead,
-        wantAll,
-        deadlineMs,
-        knownGeneration: isOfThis ? generation : 0,
-        knownVersion,
-      });
+      if (this.#exchange === exchange) exchange.send(asked);
     });
   }
 
@@ -114,6 +117,8 @@ export class GetOperation implements Operation {
         return this.#onChunkDirect(message);
       case "found":
         return this.#onFound(message);
+      case "whole":
+        return this.#onWhole(message);
       case "unchanged":
         return this.#onUnchanged(message);
       case "erasures":
@@ -157,6 +162,42 @@ export class GetOperation implements Operation {
     if (this.#found !== null || version === 0 || version !== this.#knownVersion)
       return this.#host.broken("unchanged, but the version was not asked about");
     this.#host.done({ kind: "unchanged", totalMs: this.#host.now() - this.#startedAt });
+  }
+
+  #restart(): void {
+    this.#found = null;
+    this.#isWhole = false;
+    this.#decodeMs = 0;
+    this.#reconstructed = 0;
+    this.#openCount = 0;
+  }
+
+  /** All that `found` and `chunk` say, in one; the chunk's only part follows. */
+  #onWhole(message: MessageOf<"whole">): void {
+    const { index, bytes, digestLow, digestHigh, dataChunks, stripeCount } = message;
+    const isPossible = dataChunks === 1 && stripeCount === 1;
+    if (!isPossible || this.#asked?.isWholeBad === true)
+      return this.#host.broken("a whole object, where it cannot be or was bad before");
+    this.#isWhole = true;
+    const { version, generation, parityChunks, stripeBytes, lastStripeBytes } = message;
+    const { createdAtMs, expiresAtMs, metadata } = message;
+    this.#onFound({
+      kind: "found",
+      bytes,
+      version,
+      generation,
+      dataChunks,
+      parityChunks,
+      stripeCount,
+      stripeBytes,
+      lastStripeBytes,
+      createdAtMs,
+      expiresAtMs,
+      metadata,
+      firstStripe: 0,
+      endStripe: 1,
+    });
+    this.#onChunk({ kind: "chunk", stripe: 0, index, attempt: 0, bytes, digestLow, digestHigh });
   }
 
   #onFound(message: MessageOf<"found">): void {
@@ -230,9 +271,10 @@ export class GetOperation implements Operation {
   #onChunkDirect(message: MessageOf<"chunkDirect">): void {
     const { stripe, index, attempt } = message;
     const isWanted = this.#assemblies.get(stripe)?.isFinished === false;
-    if (!isWanted) return;
-    if (this.#direct === null)
-      this.#exchange?.send({ kind: "notReceived", stripe, index, attempt });
+    const exchange = this.#exchange;
+    if (!isWanted || exchange === null) return;
+    if (this.#hub !== null) this.#direct ??= this.#directReads(this.#hub, exchange);
+    if (this.#direct === null) exchange.send({ kind: "notReceived", stripe, index, attempt });
     else this.#direct.begin(message);
   }
 
@@ -268,7 +310,13 @@ export class GetOperation implements Operation {
   }
 
   #sayBad({ stripe, index }: { readonly stripe: number; readonly index: number }): void {
-    this.#exchange?.send({ kind: "chunkBad", stripe, index });
+    if (!this.#isWhole) return this.#exchange?.send({ kind: "chunkBad", stripe, index });
+    // For the proxy this read is over: it is asked once more, and then asks a function.
+    if (this.#asked === null) return;
+    this.#asked = { ...this.#asked, isWholeBad: true };
+    this.#dropAssemblies();
+    this.#restart();
+    this.#exchange?.send(this.#asked);
   }
 
   #finishStripe(assembly: StripeAssembly): void {
@@ -322,7 +370,7 @@ export class GetOperation implements Operation {
   #finishIfWhole(): void {
     const found = this.#found;
     if (found === null || this.#nextStripe < this.#endStripe || this.#openCount > 0) return;
-    this.#exchange?.send({ kind: "getDone" });
+    if (!this.#isWhole) this.#exchange?.send({ kind: "getDone" });
     const now = this.#host.now();
     this.#host.done({
       kind: "hit",

@@ -24,9 +24,13 @@ export const KEY_BYTES_MAX = 1_024;
 
 const encoder = new TextEncoder();
 
-/** A key as bytes of UTF-8, freshly allocated. */
+/** Short keys are encoded here: a fresh array for each would cost more than its hash. */
+const encoded = new Uint8Array(KEY_BYTES_MAX);
+
+/** The UTF-8 bytes of a key: what is hashed, and what goes over the wire. Borrowed until the next call. */
 export function keyBytes(key: ObjectKey): Uint8Array {
-  return encoder.encode(key);
+  if (key.length > KEY_BYTES_MAX / 3) return encoder.encode(key);
+  return encoded.subarray(0, encoder.encodeInto(key, encoded).written);
 }
 
 /** What is wrong with a key, or null when it is a good one. */

@@ -83,6 +83,8 @@ export interface ProxyStatus {
   readonly objects: number;
   /** Bytes users stored. */
   readonly objectBytes: number;
+  /** Small objects of which the proxy keeps the bytes as well, and what they take. */
+  readonly hot: { readonly objects: number; readonly bytes: number };
   /** Bytes of chunks, parity included. */
   readonly chunkBytes: number;
   readonly capacityBytes: number;
@@ -91,6 +93,8 @@ export interface ProxyStatus {
     readonly hits: number;
     /** Of these, by clients that had the bytes already: nothing was read. */
     readonly hitsUnchanged: number;
+    /** Of these, from the memory of the proxy: no function was asked. */
+    readonly hitsHot: number;
     readonly missesAbsent: number;
     readonly missesExpired: number;
     readonly missesLost: number;

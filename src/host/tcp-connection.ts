@@ -31,7 +31,7 @@ const WELCOMES: ReadonlySet<Message["kind"]> = new Set([
 /** How long what is queued may take to leave after `close`. */
 const CLOSE_MS_MAX = 1_000;
 /** Shared by all sockets: each read ends in its parser before the next begins. */
-const SCRATCH = new Uint8Array(65_536);
+const SCRATCH = new Uint8Array(32_768);
 const ENCODER = new FrameEncoder();
 
 /** What a handler threw that was no WireFault; the connection is closed already. */

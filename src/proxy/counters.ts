@@ -11,6 +11,7 @@ export function createCounters(): ProxyCounters {
     gets: 0,
     hits: 0,
     hitsUnchanged: 0,
+    hitsHot: 0,
     missesAbsent: 0,
     missesExpired: 0,
     missesLost: 0,

@@ -15,6 +15,7 @@ import type {
 } from "../core/ports.ts";
 import { compareUtf8 } from "../core/utf8-order.ts";
 import type { ProxyCounters } from "./counters.ts";
+import type { HotObjects } from "./hot-objects.ts";
 import { Leases } from "./leases.ts";
 import { type LossListener, LossLog } from "./loss-log.ts";
 import type { NodeSpace } from "./node-space.ts";
@@ -46,6 +47,7 @@ export interface ObjectTableContext {
   readonly spaces: readonly NodeSpace[];
   readonly counters: ProxyCounters;
   readonly losses: LossListener;
+  readonly hot: HotObjects;
 }
 
 /** The current versions of one proxy. */
@@ -362,6 +364,7 @@ export class ObjectTable {
     this.#objects.delete(object.key);
     this.#bytes -= object.layout.bytes;
     this.#context.eviction.remove(object);
+    this.#context.hot.drop(object);
     this.#losses.forget(object);
     if (object.pins === 0) this.#dropChunks(object);
   }
@@ -386,12 +389,10 @@ export class ObjectTable {
     act: (space: NodeSpace, stripe: number, index: number, instance: InstanceId | null) => void,
   ): void {
     const count = chunkCount(object.code);
-    for (let at = 0; at < object.places.length; at++) {
-      const place = object.places[at];
-      const space = place === undefined ? undefined : this.#context.spaces[place.node];
-      if (place !== undefined && space !== undefined)
-        act(space, Math.floor(at / count), at % count, place.instance);
-    }
+    object.places.forEach((place, at) => {
+      const space = this.#context.spaces[place.node];
+      if (space !== undefined) act(space, Math.floor(at / count), at % count, place.instance);
+    });
   }
 }
 

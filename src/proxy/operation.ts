@@ -5,6 +5,7 @@ import type { Message } from "../wire/messages.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
 import type { ProxyCounters } from "./counters.ts";
 import type { DirectPeers } from "./direct-peers.ts";
+import type { HotObjects } from "./hot-objects.ts";
 import type { HedgeBudget, TransferLatency } from "./latency.ts";
 import type { ObjectTable } from "./object-table.ts";
 import type { ObjectVersion } from "./object-version.ts";
@@ -46,6 +47,8 @@ export interface OperationContext {
   readonly counters: ProxyCounters;
   readonly latency: TransferLatency;
   readonly hedges: HedgeBudget;
+  /** Small objects that need no function to be read. */
+  readonly hot: HotObjects;
   readonly generation: number;
   readonly stragglerMs: number;
   /** Shorter chunks of clients of other processes go through the proxy also where client and function have a connection. */

@@ -22,6 +22,7 @@ import { createCounters } from "./counters.ts";
 import { endOfReign } from "./end-of-reign.ts";
 import { FunctionSession, type FunctionSessionContext } from "./function-session.ts";
 import { Greeting } from "./greeting.ts";
+import { HOT_BYTES_DEFAULT, HotObjects } from "./hot-objects.ts";
 import { mayBegin } from "./invocation-share.ts";
 import { HedgeBudget, TransferLatency } from "./latency.ts";
 import type { InvokeCause, LinkContext } from "./link-context.ts";
@@ -57,6 +58,7 @@ export class ProxyCore {
   readonly #table: ObjectTable;
   readonly #parts = new PartPool();
   readonly #latency = new TransferLatency();
+  readonly #hot: HotObjects;
   readonly #retries = new RetryWindow();
   readonly #clients = new Set<ClientSession>();
   readonly #functions = new Set<FunctionSession>();
@@ -79,6 +81,7 @@ export class ProxyCore {
   constructor(options: ProxyCoreOptions) {
     this.#options = options;
     this.#stays = new Stays(options.stay);
+    this.#hot = new HotObjects(options.hotBytes ?? HOT_BYTES_DEFAULT);
     const { ports, nodes } = options;
     const { clock } = ports;
     this.#startedAt = clock.now();
@@ -95,6 +98,7 @@ export class ProxyCore {
       eviction: ports.eviction,
       spaces: this.#spaces,
       counters: this.counters,
+      hot: this.#hot,
       losses: {
         note: (object: ObjectVersion, stripe: number) => this.#desk.note(object, stripe),
         forget: (object: ObjectVersion) => this.#desk.forget(object),
@@ -187,6 +191,7 @@ export class ProxyCore {
       ...poolStatus(this.#pool),
       objects: this.#table.size,
       objectBytes: this.#table.bytes,
+      hot: { objects: this.#hot.size, bytes: this.#hot.bytes },
       counters: { ...this.counters },
       repair: this.#desk.status(),
       cost: ports.ledger.report(),
@@ -352,11 +357,8 @@ export class ProxyCore {
     return {
       ...{ clock, wallClock, random, stragglerMs, access },
       directChunkBytesMin: this.#options.directChunkBytesMin ?? DIRECT_CHUNK_BYTES_MIN,
-      table: this.#table,
-      pool: this.#pool,
-      parts: this.#parts,
-      counters: this.counters,
-      latency: this.#latency,
+      ...{ table: this.#table, pool: this.#pool, parts: this.#parts, hot: this.#hot },
+      ...{ counters: this.counters, latency: this.#latency },
       hedges: new HedgeBudget(),
       generation: this.#loaded.generation,
       hashKey: (key) => ports.hashKey(keyBytes(key as ObjectKey)), // Any text has bytes.

@@ -39,6 +39,8 @@ export interface ProxyCoreOptions {
   readonly repair?: RepairLimits;
   /** Shorter chunks always go through the proxy; absent: 128 KiB. */
   readonly directChunkBytesMin?: number;
+  /** What the proxy keeps of small objects in its own memory; absent: 16 MiB, 0: nothing. */
+  readonly hotBytes?: number;
   /** Absent: this proxy owns every key. */
   readonly ring?: RingDuty;
   /** What tokens of clients stand for; absent: everybody may do everything. */

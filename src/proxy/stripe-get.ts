@@ -155,6 +155,11 @@ export class StripeGet {
     });
   }
 
+  /** The chunk has come, as far as these bytes go: if that is all of it, the next reader may need no function. */
+  offerHot(index: number, found: MessageOf<"chunkFound">, bytes: Uint8Array): void {
+    this.#context.hot.offer(this.object, index, found, bytes);
+  }
+
   onFetched(index: number): void {
     this.#chunks[index] = { kind: "done" };
     if (this.#count("done") < this.#wanted) return;
@@ -338,6 +343,7 @@ class ChunkReader implements FetchReader {
   readonly #stripe: StripeGet;
   readonly #index: number;
   #fetch: ChunkFetch | null = null;
+  #found: MessageOf<"chunkFound"> | null = null;
 
   constructor(stripe: StripeGet, index: number) {
     this.#stripe = stripe;
@@ -353,10 +359,13 @@ class ChunkReader implements FetchReader {
   }
 
   onFound(found: MessageOf<"chunkFound">): void {
+    this.#found = found;
     this.#stripe.onFound(this.#index, found);
   }
 
   onPart(part: Part): void {
+    if (this.#found !== null && part.offset === 0)
+      this.#stripe.offerHot(this.#index, this.#found, part.bytes);
     // Asked for when the part has left: one that joins is handed parts before it knows its fetch.
     this.#stripe.onPart(this.#index, part, () => this.#fetch?.onPassedOn(part));
   }

@@ -183,7 +183,7 @@ export const MESSAGES = {
   get: message(
     0x30,
     ["client"],
-    "Begins a GET of the bytes [rangeStart, rangeEnd); the proxy starts on the first `stripesAhead` stripes of the range at once. rangeEnd may lie beyond the end. Where the current version is `knownVersion` of `knownGeneration`, the answer is `unchanged`, and nothing is sent; knownVersion 0: none.",
+    "Begins a GET of the bytes [rangeStart, rangeEnd); the proxy starts on the first `stripesAhead` stripes of the range at once. rangeEnd may lie beyond the end. Where the current version is `knownVersion` of `knownGeneration`, the answer is `unchanged`, and nothing is sent; knownVersion 0: none. `isWholeBad`: a `whole` of it came and did not match its digest.",
     {
       key,
       rangeStart: u53,
@@ -193,6 +193,7 @@ export const MESSAGES = {
       deadlineMs: u32,
       knownGeneration: u32,
       knownVersion: u53,
+      isWholeBad: flag,
     },
   ),
   unchanged: message(
@@ -206,6 +207,12 @@ export const MESSAGES = {
     ["proxy"],
     "What the object is. `firstStripe` and `endStripe` say which stripes the range touches.",
     { ...described, firstStripe: u32, endStripe: u32 },
+  ),
+  whole: message(
+    0x3a,
+    ["proxy"],
+    "What the object is, and, in the one data frame that follows, chunk `index` of its only stripe, from which it can be read; the channel is over with that. Where it does not match its digest the get is sent again.",
+    { ...described, index: u8, ...digest },
   ),
   miss: message(
     0x32,

@@ -16,10 +16,11 @@ export const SCRATCH_BYTES_MIN = 4_096;
 /** The least memory for a partial frame. */
 const PARTIAL_BYTES_MIN = 1_024;
 /**
- * What is read at once where a header is due right behind a body. More would carry the start of the next
- * body into the scratch, from where it must be copied.
+ * What is read at once where a header is due right behind a long body. More would carry the start of the next
+ * body into the scratch, from where it must be copied; of short ones, many come with one read.
  */
 const BEHIND_BODY_BYTES = 4_096;
+const LONG_BODY_BYTES_MIN = 65_536;
 
 /** What a parser calls, synchronously, from within `advance` and `feed`. */
 export type FrameSink = Pick<ConnectionHandler, "bodyPlace" | "onMessage">;
@@ -43,6 +44,7 @@ interface PendingBody {
   readonly message: Message;
   /** Null: the bytes are thrown away. */
   readonly place: Uint8Array | null;
+  readonly bodyBytes: number;
   restBytes: number;
 }
 
@@ -182,7 +184,7 @@ export class FrameParser {
     const place = this.#sink.bodyPlace(envelope, message, bodyBytes);
     if (this.#isStopped) return;
     assert(place === null || place.length === bodyBytes, "bodyPlace gave memory of another length");
-    this.#body = { envelope, message, place, restBytes: bodyBytes };
+    this.#body = { envelope, message, place, bodyBytes, restBytes: bodyBytes };
   }
 
   /** Takes what belongs to a body from bytes that stand elsewhere; answers how much that was. */
@@ -200,7 +202,7 @@ export class FrameParser {
     assert(body.restBytes >= 0, "more bytes came than there was room for");
     if (body.restBytes > 0) return;
     this.#body = null;
-    this.#isBehindBody = true;
+    this.#isBehindBody = body.bodyBytes >= LONG_BODY_BYTES_MIN;
     this.#sink.onMessage(body.envelope, body.message, body.place);
   }
 

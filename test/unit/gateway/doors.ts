@@ -28,6 +28,7 @@ export function fakeStatus(cache: FakeCache): ProxyStatus {
     ring: null,
     objects: cache.objects.size,
     objectBytes: 0,
+    hot: { objects: 0, bytes: 0 },
     chunkBytes: 0,
     capacityBytes: 0,
     clients: 0,

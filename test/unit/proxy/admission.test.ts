@@ -48,7 +48,7 @@ function writes(key: string): Message[] {
   ];
 }
 
-const NOTHING_KNOWN = { knownGeneration: 0, knownVersion: 0 };
+const NOTHING_KNOWN = { knownGeneration: 0, knownVersion: 0, isWholeBad: false };
 
 function reads(key: string): Message[] {
   const range = {

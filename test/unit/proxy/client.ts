@@ -198,7 +198,7 @@ export class TestClient implements ConnectionHandler {
 
   get(key: string, more: Partial<MessageOf<"get">> = {}): Exchange {
     const range = { rangeStart: 0, rangeEnd: Number.MAX_SAFE_INTEGER, stripesAhead: 2 };
-    const known = { knownGeneration: 0, knownVersion: 0 };
+    const known = { knownGeneration: 0, knownVersion: 0, isWholeBad: false };
     const all = { ...range, ...known, wantAll: false, deadlineMs: 30_000, ...more };
     return this.open({ kind: "get", key, ...all });
   }

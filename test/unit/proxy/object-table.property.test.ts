@@ -11,6 +11,7 @@ import { layoutOf } from "../../../src/core/layout.ts";
 import { chunkFingerprint, StoreDigest } from "../../../src/core/store-digest.ts";
 import { compareUtf8 } from "../../../src/core/utf8-order.ts";
 import { createCounters } from "../../../src/proxy/counters.ts";
+import { HotObjects } from "../../../src/proxy/hot-objects.ts";
 import { NodeSpace } from "../../../src/proxy/node-space.ts";
 import { ObjectTable } from "../../../src/proxy/object-table.ts";
 import { chunkBytesOf, chunkIdOf, type ObjectVersion } from "../../../src/proxy/object-version.ts";
@@ -34,6 +35,7 @@ class Tables {
       spaces: this.spaces,
       counters: createCounters(),
       losses: { note: () => {}, forget: () => {} },
+      hot: new HotObjects(0),
     });
   }
 
@@ -208,6 +210,7 @@ test("object table: versions are never drawn twice, also not after a crash at an
       spaces: [],
       counters: createCounters(),
       losses: { note: () => {}, forget: () => {} },
+      hot: new HotObjects(0),
     };
     const table = new ObjectTable(store.load().nextVersion, context);
     for (let drawn = 0; drawn < 700 * life + 1; drawn++) {
