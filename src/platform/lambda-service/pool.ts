@@ -38,6 +38,11 @@ export interface PoolSettings {
 const RECLAIM_STEP_MS = 1000;
 const MEMORY_WATCH_MS = 100;
 /** As the managed runtime does: most of the memory may be heap, the rest is for the process itself. */
+/**
+ * Each thread is to be stopped and continued with its process, so there are few: none for the collector, none that waits for
+ * a debugger. `gc` is for the bootstrap.
+ */
+const LEAN_FLAGS = ["--v8-pool-size=0", "--disable-sigusr1", "--expose-gc"];
 const HEAP_SHARE = 0.9;
 const MEBIBYTE = 1024 * 1024;
 
@@ -170,8 +175,7 @@ export class InstancePool {
       deadConnections: options.deadConnections,
       process: (names, events) =>
         new InstanceProcess({
-          // One thread fewer per core and instance; the collector's helpers are not worth it here.
-          nodeFlags: ["--v8-pool-size=0", `--max-old-space-size=${heapMb}`, ...options.nodeFlags],
+          nodeFlags: [...LEAN_FLAGS, `--max-old-space-size=${heapMb}`, ...options.nodeFlags],
           file: bootstrap,
           environment: this.#environment(deployed, names, forwarder),
           workingDirectory: deployed.code.directory,
