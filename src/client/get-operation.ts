@@ -175,7 +175,7 @@ export class GetOperation implements Operation {
   /** All that `found` and `chunk` say, in one; the chunk's only part follows. */
   #onWhole(message: MessageOf<"whole">): void {
     const { index, bytes, digestLow, digestHigh, dataChunks, stripeCount } = message;
-    const isPossible = dataChunks === 1 && stripeCount === 1;
+    const isPossible = dataChunks === 1 && stripeCount === 1 && this.#found === null;
     if (!isPossible || this.#asked?.isWholeBad === true)
       return this.#host.broken("a whole object, where it cannot be or was bad before");
     this.#isWhole = true;
@@ -197,6 +197,7 @@ export class GetOperation implements Operation {
       firstStripe: 0,
       endStripe: 1,
     });
+    if (this.#found === null) return; // It could not be what it says; the read has ended.
     this.#onChunk({ kind: "chunk", stripe: 0, index, attempt: 0, bytes, digestLow, digestHigh });
   }
 

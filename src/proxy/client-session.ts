@@ -241,9 +241,13 @@ export class ClientSession implements ConnectionHandler {
   }
 
   #channel(channel: number, clientId: string): ClientChannel {
+    const { connection } = this;
     return {
       clientId,
       direct: this.#direct,
+      get queuedBytes() {
+        return connection.queuedBytes;
+      },
       send: (message, body, onSent) => this.#send(channel, message, body, onSent),
       end: () => {
         this.#operations.delete(channel);

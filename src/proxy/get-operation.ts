@@ -41,6 +41,11 @@ export function describe(
  * bytes, which are there a moment later, and proxy and client are spared a write and a read for each GET.
  */
 const TOGETHER_BYTES_MAX = 64 * 1_024;
+/**
+ * A client for which so much waits already is answered by functions, whose transfers it has to take before more comes:
+ * it could ask for ever and never read.
+ */
+const HOT_QUEUED_BYTES_MAX = 16 * 1_024 * 1_024;
 
 /** A GET under way. */
 export class GetOperation implements Operation {
@@ -75,7 +80,8 @@ export class GetOperation implements Operation {
       return null;
     }
     const hot = hotFor(request, found.object, context);
-    if (hot === null) return new GetOperation(request, found.object, channel, context);
+    if (hot === null || channel.queuedBytes >= HOT_QUEUED_BYTES_MAX)
+      return new GetOperation(request, found.object, channel, context);
     counters.hits++;
     counters.hitsHot++;
     sendWhole(found.object, generation, hot, channel);
@@ -227,6 +233,10 @@ class HeldChannel implements ClientChannel {
     this.#held = null;
     if (held !== null) this.#channel.send(held);
     this.#channel.send(message, body, onSent);
+  }
+
+  get queuedBytes(): number {
+    return this.#channel.queuedBytes;
   }
 
   end(): void {

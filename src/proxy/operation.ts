@@ -31,6 +31,8 @@ export interface ClientChannel {
   readonly clientId: string;
   /** The functions that have a connection to the client; null: it takes none in. */
   readonly direct: DirectPeers | null;
+  /** Bytes on the client's connection that have not left yet. */
+  readonly queuedBytes: number;
   send(message: Message, body?: Uint8Array, onSent?: () => void): void;
   /** The operation has ended, and has sent its last message; the channel is free. */
   end(): void;

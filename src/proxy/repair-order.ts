@@ -37,6 +37,9 @@ export class RepairOrder implements Operation, RepairWorker {
     this.#channel = {
       clientId: channel.clientId,
       direct: null, // Its bytes are counted here.
+      get queuedBytes() {
+        return channel.queuedBytes;
+      },
       send: (message, body, onSent) => {
         context.counters.repairBytes += body?.length ?? 0;
         channel.send(message, body, onSent);

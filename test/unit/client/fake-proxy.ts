@@ -22,6 +22,14 @@ export interface FakeObject {
   readonly chunks: Map<string, StoredChunk>;
 }
 
+/** How a fake proxy answers from its memory. */
+export interface Whole {
+  readonly index: number;
+  readonly isDamaged: boolean;
+  /** What it says of the object beside the truth. */
+  readonly more?: Partial<FieldsOf<"whole">>;
+}
+
 /** What the fake shall do wrong; read at each occasion. */
 export interface Mischief {
   /** Turns a chunk's bytes before they are sent. */
@@ -36,6 +44,8 @@ export interface Mischief {
   resendsEarly?: (index: number) => boolean;
   /** Never confirms these chunks; the stripe is stored without them. */
   straggles?: (stripe: number, index: number) => boolean;
+  /** Answers a GET with all of the object at once, chunk `index` of it, changed as it says; null: as ever. */
+  whole?: (message: MessageOf<"get">) => Whole | null;
   /** Sends these instead of a data frame; the body is sliced from the chunk as given. */
   parts?: (
     stripe: number,

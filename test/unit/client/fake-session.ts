@@ -9,6 +9,7 @@ import type { Connection, Envelope } from "../../../src/wire/connection.ts";
 import type { Message, MessageOf } from "../../../src/wire/messages.ts";
 import { answerOf } from "./fake-answers.ts";
 import type { FakeObject, FakeProxy, StoredChunk } from "./fake-proxy.ts";
+import { sendWhole } from "./fake-whole.ts";
 
 interface Put {
   readonly open: MessageOf<"putOpen">;
@@ -304,6 +305,8 @@ export class FakeSession {
   #onGet(channel: number, message: MessageOf<"get">): void {
     const object = this.#proxy.objects.get(message.key);
     if (object === undefined) return this.#send(channel, { kind: "miss", reason: "absent" });
+    const send = this.#send.bind(this, channel);
+    if (sendWhole(this.#proxy, message, object, send)) return;
     const { bytes, stripeCount, stripeBytes, lastStripeBytes } = object.described;
     const layout = { bytes, stripeCount, stripeBytes, lastStripeBytes };
     const start = Math.min(message.rangeStart, bytes);

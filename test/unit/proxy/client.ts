@@ -67,6 +67,12 @@ export class TestClient implements ConnectionHandler {
     if (message.kind === "chunk") {
       exchange.chunks.set(message.index, { announced: message, bytes: [] });
     }
+    if (message.kind === "whole") {
+      const { index, bytes, digestLow, digestHigh } = message;
+      const place = { stripe: 0, index, attempt: 0 };
+      const announced = { kind: "chunk", ...place, bytes, digestLow, digestHigh } as const;
+      exchange.chunks.set(index, { announced, bytes: [] });
+    }
     if (message.kind === "credit") this.#onCredit.get(envelope.channel)?.(message.bytes);
     if (message.kind !== "data" || body === null) return;
     const chunk = exchange.chunks.get(message.index);
@@ -239,7 +245,7 @@ export function first<K extends MessageKind>(exchange: Exchange, kind: K): Messa
 
 /** The object as the chunks that came give it; null while fewer than d are whole. */
 export function decoded(exchange: Exchange, key: string): Uint8Array | null {
-  const { bytes, dataChunks, version } = first(exchange, "found");
+  const { bytes, dataChunks, version } = all(exchange, "whole")[0] ?? first(exchange, "found");
   const stride = chunkStride(bytes, dataChunks);
   const whole = new Map<number, Uint8Array>();
   for (const [index, chunk] of exchange.chunks) {

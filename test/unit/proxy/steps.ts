@@ -39,14 +39,15 @@ export function get(
 ): Exchange {
   const exchange = client.get(key, more);
   world.clock.until(() => isOver(exchange, key), 40_000);
-  if (exchange.messages.at(-1)?.kind !== "miss") client.send(exchange.channel, { kind: "getDone" });
+  const isOpen = !exchange.messages.some(({ kind }) => kind === "miss" || kind === "whole");
+  if (isOpen) client.send(exchange.channel, { kind: "getDone" });
   world.clock.advance(5);
   return exchange;
 }
 
 export function isOver(exchange: Exchange, key: string): boolean {
   if (exchange.messages.some(({ kind }) => kind === "miss" || kind === "failed")) return true;
-  return exchange.messages.some(({ kind }) => kind === "found") && decoded(exchange, key) !== null;
+  return isDecoded(exchange, key);
 }
 
 /** A world in which "k" is stored as 2+1, and all functions sleep. */
@@ -60,7 +61,8 @@ export function stored(): { world: World; client: TestClient; body: Uint8Array }
 }
 
 export function isDecoded(exchange: Exchange, key: string): boolean {
-  return exchange.messages.some(({ kind }) => kind === "found") && decoded(exchange, key) !== null;
+  const isTold = exchange.messages.some(({ kind }) => kind === "found" || kind === "whole");
+  return isTold && decoded(exchange, key) !== null;
 }
 
 export function nodesWithChunk(world: World, index: number): number[] {

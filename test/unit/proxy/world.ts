@@ -75,6 +75,7 @@ export interface WorldWishes {
   readonly repair?: RepairLimits;
   readonly warmUpIntervalMs?: number;
   readonly access?: Access;
+  readonly hotBytes?: number;
 }
 
 /** The proxy and everything around it. */
@@ -140,6 +141,7 @@ export class World {
       stragglerMs: 1_000,
       ...(wishes.access === undefined ? {} : { access: wishes.access }),
       ...(wishes.repair === undefined ? {} : { repair: wishes.repair }),
+      ...(wishes.hotBytes === undefined ? {} : { hotBytes: wishes.hotBytes }),
       ports: {
         clock: this.clock,
         wallClock: { now: () => this.wallMs },

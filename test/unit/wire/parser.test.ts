@@ -145,6 +145,45 @@ test("parser: what follows a refused body is read", () => {
   assert.deepEqual(collector.letters[1], ping);
 });
 
+test("parser: behind a short body all of the scratch is read into, behind a long one little, so that many answers come with one read", () => {
+  const scratch = new Uint8Array(32_768);
+  for (const [bytes, next] of [
+    [1, 32_768],
+    [1_024, 32_768],
+    [65_535, 32_768],
+    [65_536, 4_096],
+    [PART_BYTES_MAX, 4_096],
+  ] as const) {
+    const sink = new Collector("proxy");
+    const parser = new FrameParser({ peer: "proxy", scratch, sink });
+    const letter = { envelope: ENVELOPE, message: DATA, body: new Uint8Array(bytes) };
+    parser.feed(encode(letter));
+    assert.equal(parser.place().length, next, `behind ${bytes} bytes`);
+    // A message without a body makes room again.
+    parser.feed(encode({ envelope: ENVELOPE, message: { kind: "ping", nonce: 9 }, body: null }));
+    assert.equal(parser.place().length, 32_768);
+  }
+  const sink = new Collector("proxy");
+  const parser = new FrameParser({ peer: "proxy", scratch, sink });
+  const answers = Array.from({ length: 310 }, (_, at) =>
+    encode({ envelope: ENVELOPE, message: DATA, body: new Uint8Array(1_024).fill(at) }),
+  );
+  const stream = Buffer.concat(answers);
+  let reads = 0;
+  for (let at = 0; at < stream.length; reads++) {
+    const place = parser.place();
+    const count = Math.min(place.length, stream.length - at);
+    place.set(stream.subarray(at, at + count));
+    parser.advance(count);
+    at += count;
+  }
+  sink.letters.forEach(({ body }, at) => {
+    assert.deepEqual(body, new Uint8Array(1_024).fill(at));
+  });
+  assert.equal(sink.letters.length, 310);
+  assert.ok(reads <= 2 + (2 * stream.length) / 32_768, `${reads} reads`);
+});
+
 test("parser: stopped from within a handler, it calls nothing more", () => {
   const collector = new Collector("proxy");
   const parser = new FrameParser({
