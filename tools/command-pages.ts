@@ -43,7 +43,7 @@ A setting is taken from the first of these that has it:
 3. \`${CONFIGURATION_FILE}\` in the working directory, or the file named by \`--config\` or \`INFINICACHE_CONFIG\`,
 4. its default.
 
-Settings are read once, when a command starts. An unknown name, in the file or among variables that begin with \`INFINICACHE_\`, is an error that names the nearest known one; all problems are told together, and nothing is started then. Times on the command line and in the environment take a unit (\`250ms\`, \`30s\`, \`5m\`, \`1h\`); in the file they are numbers of milliseconds, as the names say.
+Settings are read once, when a command starts. An unknown name, in the file or among variables that begin with \`INFINICACHE_\`, is an error that names the nearest known one; all problems are told together, and nothing is started then. Times on the command line and in the environment take a unit (\`250ms\`, \`30s\`, \`5m\`, \`1h\`); in the file they are numbers of milliseconds, as the names say. Sizes take one, too (\`64KiB\`, \`16MiB\`, \`100MB\`), or are bytes; in the file they are bytes.
 
 | in the file | flag | environment | default | meaning |
 |---|---|---|---|---|

@@ -2,7 +2,8 @@
 // so that `get` does not wait for what `up` needs. Nothing is done here.
 
 import type { CommandModule } from "./context.ts";
-import { POOL_SETTINGS, SERVICE_SETTINGS, type SettingName } from "./settings.ts";
+import { POOL_SETTINGS, SERVICE_SETTINGS } from "./setting-groups.ts";
+import type { SettingName } from "./settings.ts";
 
 /** An option of one command that is no setting: flags, meaning, and what it is when not given. */
 export interface OptionRow {

@@ -72,6 +72,8 @@ export interface PoolOptions {
   /** 0: no repairs. */
   readonly repairBytesPerSecond: number;
   readonly repairDollarsPerHour: number;
+  /** What the proxy keeps of small objects in its own memory; absent: 16 MiB, 0: nothing. */
+  readonly hotBytes?: number;
   readonly pricing: "x86" | "arm";
   /** host:port that functions dial instead of the listener's. */
   readonly advertise?: string;

@@ -15,7 +15,7 @@ import {
   settingOf,
   type TextKind,
 } from "./settings.ts";
-import { parseDurationMs } from "./units.ts";
+import { parseBytes, parseDurationMs } from "./units.ts";
 
 /** The file that is read when it is there and none is named. */
 export const CONFIGURATION_FILE = "infinicache.config.json";
@@ -149,6 +149,7 @@ function applyFlags(
 function fromText(kind: TextKind, text: string): unknown {
   if (kind === "text") return text;
   if (kind === "duration") return parseDurationMs(text) ?? text;
+  if (kind === "bytes") return parseBytes(text) ?? text;
   const isNumber = kind === "integer" ? /^-?\d+$/.test(text) : /^-?\d+(\.\d+)?$/.test(text);
   return isNumber ? Number(text) : text;
 }

@@ -8,7 +8,8 @@ import { createInterface } from "node:readline";
 import type { CommandContext } from "./context.ts";
 import { CommandError, EXIT_CODES, type ExitName } from "./exit-codes.ts";
 import { runFolder } from "./run-files.ts";
-import { environmentName, POOL_SETTINGS, SERVICE_SETTINGS, settingOf } from "./settings.ts";
+import { POOL_SETTINGS, SERVICE_SETTINGS } from "./setting-groups.ts";
+import { environmentName, settingOf } from "./settings.ts";
 
 /** As many lines of the log as say why it did not start. */
 const LOG_LINES_SHOWN = 20;

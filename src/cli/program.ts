@@ -63,6 +63,8 @@ function createProgram(host: ProgramHost, run: Run): Command {
   return program;
 }
 
+const MEBIBYTE = 1_048_576;
+
 const GROUPS: Readonly<Record<string, string>> = {
   chaos: "break things on purpose, through the local Lambda service",
   config: "settings: what there is, and what they are now",
@@ -171,6 +173,7 @@ function describe(error: unknown, exit: ExitName): Record<string, unknown> {
 
 function showDefault(name: SettingName): string {
   const { byDefault, kind } = settingOf(name);
+  if (kind === "bytes") return `${Number(byDefault) / MEBIBYTE}MiB`;
   if (kind !== "duration") return String(byDefault);
   const ms = Number(byDefault);
   return ms === 0 ? "0" : ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;

@@ -46,6 +46,7 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
     backupSelection: settings.backupSelection,
     repairBytesPerSecond: settings.repairMbPerSecond * 1_024 * 1_024,
     repairDollarsPerHour: settings.repairDollarsPerHour,
+    hotBytes: settings.hotBytes,
     pricing: settings.pricing,
     ...(settings.advertise === "" ? {} : { advertise: settings.advertise }),
     ...originOf(settings),

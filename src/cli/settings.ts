@@ -4,9 +4,10 @@
 
 import { z } from "zod";
 import { parseCode } from "../core/code.ts";
+import { HOT_BYTES_DEFAULT } from "../proxy/hot-objects.ts";
 
 /** How text from a flag or the environment becomes a value before the schema sees it. */
-export type TextKind = "text" | "integer" | "number" | "duration";
+export type TextKind = "text" | "integer" | "number" | "duration" | "bytes";
 
 /** One row of the table. */
 export interface Setting<Value> {
@@ -216,6 +217,15 @@ export const SETTINGS = {
     byDefault: 0.1,
     summary: "what repairs may cost within an hour, by the ledger; beyond, lost chunks wait",
   }),
+  hotBytes: row<number>({
+    flag: "hot-bytes",
+    argument: "SIZE",
+    kind: "bytes",
+    schema: z.int().min(0).max(68_719_476_736),
+    byDefault: HOT_BYTES_DEFAULT,
+    summary:
+      "memory of the proxy in which it keeps small objects (64 KiB at most, in one chunk) that were read, so that reading them again asks no function; 0: none",
+  }),
   pricing: row<"x86" | "arm">({
     flag: "pricing",
     argument: "TABLE",
@@ -377,23 +387,3 @@ export function configurationSchema(): Record<string, unknown> {
     additionalProperties: false,
   };
 }
-
-/** What a pool is made by: its proxy, functions and doors. */
-export const POOL_SETTINGS: readonly SettingName[] = [
-  ...(["host", "port", "nodes", "memoryMb", "code", "pool", "state", "ring", "secret"] as const),
-  ...(["tokens", "token", "tokenFile"] as const),
-  ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
-  ...(["backupIntervalMs", "backupSelection"] as const),
-  ...(["repairMbPerSecond", "repairDollarsPerHour"] as const),
-  ...([
-    "origin",
-    "originEndpoint",
-    "originMode",
-    "originJournal",
-    "originJournalMb",
-    "originAbsentMs",
-  ] as const),
-];
-
-/** What the local Lambda service is made by, beside host and port. */
-export const SERVICE_SETTINGS: readonly SettingName[] = ["seed", "reclaim", "freeze"];

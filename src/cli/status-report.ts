@@ -6,7 +6,7 @@ import { formatBytes, formatDollars, formatMs } from "./units.ts";
 
 /** The whole report, line by line. */
 export function statusLines(status: ProxyStatus): string[] {
-  const { nodes, counters } = status;
+  const { nodes, counters, hot } = status;
   const states = Object.entries(nodes.byState)
     .filter(([, count]) => count > 0)
     .map(([state, count]) => `${count} ${state}`);
@@ -25,6 +25,7 @@ export function statusLines(status: ProxyStatus): string[] {
     `nodes      ${nodes.count}: ${states.join(", ") || "none invoked yet"}`,
     `objects    ${status.objects}, ${formatBytes(status.objectBytes)} (${formatBytes(status.chunkBytes)} with parity, of ${formatBytes(status.capacityBytes)})`,
     `reads      ${counters.gets}: ${counters.hits} hits${share}, ${misses} misses (${missText(status)})`,
+    `hot        ${hot.objects} small objects in ${formatBytes(hot.bytes)} of the proxy's memory; ${counters.hitsHot} hits from there, ${counters.hitsUnchanged} of what the client had`,
     `writes     ${counters.puts}: ${counters.putsFailed} failed; ${counters.removes} deletes, ${counters.evictions} evictions, ${counters.expirations} expired`,
     `instances  ${counters.instancesSeen} seen, ${counters.instancesLost} lost`,
     `backups    ${counters.backups} rounds, ${counters.backupsAborted} not completed; ${formatBytes(counters.backupBytes)} copied, ${counters.failovers} failovers`,

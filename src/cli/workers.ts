@@ -12,7 +12,8 @@ import type { CommandContext } from "./context.ts";
 import { CommandError, EXIT_CODES } from "./exit-codes.ts";
 import { runFolder } from "./run-files.ts";
 import { later } from "./serving.ts";
-import { environmentName, POOL_SETTINGS, settingOf } from "./settings.ts";
+import { POOL_SETTINGS } from "./setting-groups.ts";
+import { environmentName, settingOf } from "./settings.ts";
 
 /** Tells a proxy that it is one of several and ends with its standard input. */
 export const WORKER_VARIABLE = "INFINICACHE_WORKER";

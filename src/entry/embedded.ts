@@ -47,6 +47,8 @@ export interface EmbeddedOptions {
   readonly repairBytesPerSecond?: number;
   /** What repairs may cost within an hour, in dollars; default 0.1. */
   readonly repairDollarsPerHour?: number;
+  /** Memory in which the proxy keeps small objects (up to 64 KiB) that were read: who reads one again asks no function. Default 16 MiB, 0: none. */
+  readonly hotBytes?: number;
   /** How long the functions may take until each has said hello; default 60,000. */
   readonly readyMs?: number;
   /** Objects kept in this process besides, for reads of the same again; as `near` of `connect`. Absent: none. */
@@ -102,6 +104,7 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
         repairBytesPerSecond: options.repairBytesPerSecond ?? REPAIR_LIMITS_DEFAULT.bytesPerSecond,
         repairDollarsPerHour: options.repairDollarsPerHour ?? REPAIR_LIMITS_DEFAULT.dollarsPerHour,
         pricing: options.pricing ?? "x86",
+        ...(options.hotBytes === undefined ? {} : { hotBytes: options.hotBytes }),
         ...(options.near === undefined ? {} : { near: options.near }),
         ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
       },

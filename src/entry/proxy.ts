@@ -62,6 +62,8 @@ export interface ProxyOptions {
   readonly repairBytesPerSecond?: number;
   /** What repairs may cost within an hour, by the ledger; default 0.1. */
   readonly repairDollarsPerHour?: number;
+  /** What the proxy keeps of small objects that were read in its own memory; default 16 MiB, 0: nothing. */
+  readonly hotBytes?: number;
   /** The price table of the ledger; default `x86`, as functions are deployed. */
   readonly pricing?: "x86" | "arm";
   /** A file with the membership document that names this pool; absent: this proxy owns every key. */
@@ -138,6 +140,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       bytesPerSecond: options.repairBytesPerSecond ?? REPAIR_LIMITS_DEFAULT.bytesPerSecond,
       dollarsPerHour: options.repairDollarsPerHour ?? REPAIR_LIMITS_DEFAULT.dollarsPerHour,
     },
+    ...(options.hotBytes === undefined ? {} : { hotBytes: options.hotBytes }),
     stragglerMs: STRAGGLER_MS,
     ports: {
       clock,
@@ -225,6 +228,9 @@ function checkOptions(options: ProxyOptions, rules: readonly CodeRule[]): void {
     throw new RangeError(
       `the pool's secret has ${options.secret.length} bytes; ${SECRET_BYTES_MIN} are the least`,
     );
+  const { hotBytes = 0 } = options;
+  if (!Number.isSafeInteger(hotBytes) || hotBytes < 0)
+    throw new RangeError(`hotBytes is a whole number of bytes, not ${hotBytes}`);
   for (const { code } of rules) {
     if (chunkCount(code) <= options.nodes) continue;
     throw new RangeError(

@@ -104,6 +104,20 @@ test("configuration: the pool must have a function for each chunk of a stripe, w
   });
 });
 
+test("configuration: a size is bytes or has a unit, and 0 is one", () => {
+  withFolder({ hotBytes: 5_000 }, (folder) => {
+    const at = (hotBytes: string) => read(folder, { flags: { hotBytes } }).hotBytes;
+    assert.equal(read(folder).hotBytes, 5_000);
+    assert.deepEqual([at("0"), at("16MiB"), at("1.5KB"), at("700")], [0, 16_777_216, 1_500, 700]);
+    assert.equal(
+      read(folder, { environment: { INFINICACHE_HOT_BYTES: "64KiB" } }).hotBytes,
+      65_536,
+    );
+    for (const wrong of ["-1", "much", "1TiB", "1e3"])
+      assert.match(problemsOf(() => at(wrong)).join(), /^--hot-bytes: .* is no SIZE/);
+  });
+});
+
 test("configuration: a secret that is wrong is never shown", () => {
   withFolder(undefined, (folder) => {
     const text = problemsOf(() => read(folder, { environment: { INFINICACHE_SECRET: "hunter2" } }));
