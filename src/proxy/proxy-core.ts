@@ -368,7 +368,7 @@ export class ProxyCore {
       recordOutcome: (clientId, sequence, outcome) =>
         this.#retries.record(clientId, sequence, outcome, clock.now()),
       repairs: this.#desk,
-      putGate: new PutGate(),
+      putGate: new PutGate(clock),
       ring: this.#options.ring ?? null,
       welcome: () => ({
         kind: "welcome",

@@ -14,7 +14,7 @@ import type { Timer } from "../core/ports.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
 import type { ChunkPlace, ObjectVersion } from "./object-version.ts";
 import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
-import type { PutSlot } from "./put-gate.ts";
+import type { GatedPut, PutSlot } from "./put-gate.ts";
 import { durableOutcome } from "./retry-window.ts";
 import { StripePut } from "./stripe-put.ts";
 
@@ -22,7 +22,7 @@ import { StripePut } from "./stripe-put.ts";
 const STRIPES_UNDER_WAY_MAX = 4;
 
 /** A PUT under way. */
-export class PutOperation implements Operation {
+export class PutOperation implements Operation, GatedPut {
   readonly #request: MessageOf<"putOpen">;
   readonly #channel: ClientChannel;
   readonly #context: OperationContext;
@@ -36,6 +36,9 @@ export class PutOperation implements Operation {
   #version: Version | null = null;
   #commit: MessageOf<"putCommit"> | null = null;
   #isOver = false;
+  #receivedBytes = 0;
+  /** The chunks of a stripe: what it weighs at the gate. */
+  readonly chunks: number;
 
   /** Answers a `putOpen`; null when it ended at once. */
   static begin(
@@ -79,12 +82,24 @@ export class PutOperation implements Operation {
     this.#deadline = context.clock.setTimer(request.deadlineMs, () =>
       this.#fail("ICACHE_DEADLINE", "the PUT did not end by its deadline"),
     );
-    let admittedAtOnce = true;
-    this.#slot = context.putGate.admit(chunkCount(this.#code), () => {
-      if (admittedAtOnce) context.clock.setTimer(0, () => this.#open());
-      else this.#open();
-    });
-    admittedAtOnce = false;
+    this.chunks = chunkCount(this.#code);
+    this.#slot = context.putGate.admit(this);
+  }
+
+  /** See GatedPut. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
+  }
+
+  get heldBytes(): number {
+    let bytes = 0;
+    for (const stripe of this.#stripes.values()) bytes += stripe.heldBytes;
+    return bytes;
+  }
+
+  /** Admitted, maybe within the constructor: nothing is answered before its owner has it. */
+  onAdmitted(): void {
+    this.#context.clock.setTimer(0, () => this.#open());
   }
 
   onMessage(message: Message, body: Uint8Array | null): void {
@@ -96,6 +111,7 @@ export class PutOperation implements Operation {
         this.#stripes.get(message.stripe)?.onChunk(message);
         return;
       case "data":
+        this.#receivedBytes += body?.length ?? 0;
         this.#stripes.get(message.stripe)?.onData(message, body);
         return;
       case "askDirect":

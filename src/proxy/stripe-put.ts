@@ -103,6 +103,11 @@ export class StripePut implements UploadOwner {
     return this.#isStored;
   }
 
+  /** What of it is here and waits for functions. */
+  get heldBytes(): number {
+    return this.#chunks.reduce((sum, { credit }) => sum + (credit?.heldBytes ?? 0), 0);
+  }
+
   /** Still true at the moment of the commit: chunks confirmed before may have been lost since. */
   isWhole(): boolean {
     return (

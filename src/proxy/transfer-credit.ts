@@ -76,6 +76,11 @@ export class TransferCredit {
     this.#budget = budget;
   }
 
+  /** What is here and was not passed on yet. */
+  get heldBytes(): number {
+    return this.#passingBytes;
+  }
+
   /**
    * How much more the sender is allowed now, where so many bytes have still to come; if 0, some are on their way, and it
    * is asked again when they have been passed on.

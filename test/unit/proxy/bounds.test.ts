@@ -4,17 +4,37 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { RETRY_OUTCOMES_MAX, RETRY_WINDOW_MS } from "../../../src/core/limits.ts";
 import { HedgeBudget, TransferLatency } from "../../../src/proxy/latency.ts";
-import { PutGate } from "../../../src/proxy/put-gate.ts";
+import { type GatedPut, PutGate } from "../../../src/proxy/put-gate.ts";
 import { RetryWindow } from "../../../src/proxy/retry-window.ts";
 import { bodyOf, decoded, first } from "./client.ts";
+import { VirtualClock } from "./virtual-clock.ts";
 import { World } from "./world.ts";
 
 const MIB = 1_024 * 1_024;
 
+/** A PUT at the gate whose progress the test says. */
+class ToldPut implements GatedPut {
+  readonly chunks: number;
+  readonly #admitted: () => void;
+  receivedBytes = 0;
+  heldBytes = 0;
+
+  constructor(chunks: number, admitted: () => void = () => {}) {
+    this.chunks = chunks;
+    this.#admitted = admitted;
+  }
+
+  onAdmitted(): void {
+    this.#admitted();
+  }
+}
+
 test("gate: at most 192 chunks are admitted, in the order of coming; a place given up is the next one's", () => {
-  const gate = new PutGate();
+  const gate = new PutGate(new VirtualClock());
   const begun: number[] = [];
-  const slots = Array.from({ length: 20 }, (_, at) => gate.admit(12, () => begun.push(at)));
+  const slots = Array.from({ length: 20 }, (_, at) =>
+    gate.admit(new ToldPut(12, () => begun.push(at))),
+  );
   assert.equal(begun.length, 16);
   slots[17]!.release();
   slots[0]!.release();
@@ -23,17 +43,73 @@ test("gate: at most 192 chunks are admitted, in the order of coming; a place giv
   slots[1]!.release();
   assert.deepEqual(begun.slice(16), [16, 18]);
   for (const slot of slots) slot.release();
-  gate.admit(255, () => begun.push(100));
+  gate.admit(new ToldPut(255, () => begun.push(100)));
   assert.equal(begun.at(-1), 100, "a code wider than the gate still passes, alone");
 });
 
 test("gate: only so many may wait", () => {
-  const gate = new PutGate();
+  const gate = new PutGate(new VirtualClock());
   for (let at = 0; at < 10_016; at++) {
     assert.equal(gate.hasRoomToWait, true);
-    gate.admit(12, () => {});
+    gate.admit(new ToldPut(12));
   }
   assert.equal(gate.hasRoomToWait, false);
+});
+
+test("gate: PUTs whose clients send next to nothing make room within two seconds; others do not", () => {
+  const clock = new VirtualClock();
+  const gate = new PutGate(clock);
+  const puts = Array.from({ length: 16 }, () => new ToldPut(12));
+  const slots = puts.map((put) => gate.admit(put));
+  clock.advance(60_000); // Nobody waits, so nobody is looked at.
+  const [stalled, fast, heldUp] = puts;
+  const begun: number[] = [];
+  const newcomers = [0, 1].map((at) => new ToldPut(24, () => begun.push(at)));
+  const waiting = newcomers.map((put) => gate.admit(put));
+  for (const put of newcomers) put.heldBytes = 1;
+  for (const put of puts.slice(2)) put.heldBytes = 1; // It is their functions that are slow.
+  clock.advance(1_000);
+  assert.deepEqual(begun, []);
+  fast!.receivedBytes += MIB;
+  heldUp!.receivedBytes += 1;
+  clock.advance(1_000);
+  assert.deepEqual(
+    begun,
+    [],
+    "only one of the sixteen is slow, and it makes room for one of its size",
+  );
+  fast!.receivedBytes += MIB - 1;
+  clock.advance(1_000);
+  assert.deepEqual(begun, [0], "now two have stepped aside");
+  stalled!.receivedBytes += 100 * MIB;
+  clock.advance(10_000);
+  assert.deepEqual(begun, [0], "the others hold parts that wait for functions");
+  for (const slot of slots) slot.release();
+  for (const slot of waiting) slot.release();
+  assert.deepEqual(begun, [0, 1]);
+});
+
+test("gate: no more than 1,024 chunks of slow PUTs step aside, and one that ends there makes room there", () => {
+  const clock = new VirtualClock();
+  const gate = new PutGate(clock);
+  let begun = 0;
+  const slots = Array.from({ length: 200 }, () => gate.admit(new ToldPut(12, () => begun++)));
+  clock.advance(60_000);
+  assert.equal(begun, 16 + 85, "85 of 12 chunks are 1,020");
+  slots[0]!.release();
+  clock.advance(60_000);
+  assert.equal(begun, 16 + 86);
+});
+
+test("put: clients that stop in the middle, as many as are admitted, hold up the next one for two seconds", () => {
+  const world = new World();
+  const stalled = Array.from({ length: 64 }, (_, at) => world.client(at + 2).openPut(`s${at}`));
+  world.clock.until(() => stalled.every(({ messages }) => messages.length > 0));
+  const client = world.client();
+  const startedAt = world.clock.now();
+  const put = client.openPut("k");
+  world.clock.until(() => put.messages.length > 0, 5_000);
+  assert.ok(world.clock.now() - startedAt <= 2_100, `${world.clock.now() - startedAt} ms`);
 });
 
 test("put: more than four stripes under way are refused, whatever the client's good will", () => {
