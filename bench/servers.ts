@@ -69,7 +69,16 @@ async function startCommand(
 ): Promise<{ ready: Readonly<Record<string, string>>; child: ChildProcess }> {
   const cli = resolve(root, "src", "entry", "cli.ts");
   const profiled = profileFlags(command[0] ?? "");
-  const args = ["--disable-warning=ExperimentalWarning", ...profiled, cli, ...command, "--json"];
+  // As the command does by itself where it is not started past bin/.
+  const lean = command[0] === "proxy" ? ["--max-semi-space-size=4"] : [];
+  const args = [
+    "--disable-warning=ExperimentalWarning",
+    ...lean,
+    ...profiled,
+    cli,
+    ...command,
+    "--json",
+  ];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   alive.add(child);
   child.once("exit", () => alive.delete(child));

@@ -7,7 +7,7 @@
 const { existsSync } = require("node:fs");
 const { join } = require("node:path");
 const { pathToFileURL } = require("node:url");
-const { dieWithNpm, silenceExperimentalWarnings } = require("./process.cjs");
+const { dieWithNpm, silenceExperimentalWarnings, startLean } = require("./process.cjs");
 
 const NODE_MIN = [22, 18];
 
@@ -28,6 +28,7 @@ function runInstalled() {
     process.exit(1);
   }
   silenceExperimentalWarnings();
+  startLean(process.argv[2]);
   dieWithNpm();
   import(pathToFileURL(join(__dirname, "..", "dist", "entry", "cli.js")).href).catch((error) => {
     process.stderr.write(`infinicache cannot start: ${error?.stack ?? error}\n`);

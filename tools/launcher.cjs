@@ -10,10 +10,17 @@ const { spawn } = require("node:child_process");
 const { existsSync } = require("node:fs");
 const { constants } = require("node:os");
 const { delimiter, join, resolve } = require("node:path");
-const { dieWithNpm, dieWithParent, silenceExperimentalWarnings } = require("../bin/process.cjs");
+const {
+  dieWithNpm,
+  dieWithParent,
+  silenceExperimentalWarnings,
+  startLean,
+} = require("../bin/process.cjs");
 
 const NODE_MAJOR_MIN = 24;
 const FORWARDED_SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
+/** The command's program. */
+const CLI = join(__dirname, "..", "src", "entry", "cli.ts");
 /** Set for a child of a launcher, which then ends when its parent does. Not a setting: no INFINICACHE_ prefix. */
 const LAUNCHED = "TOOLS_NODE_LAUNCHER";
 const PACKAGES = {
@@ -56,6 +63,7 @@ function launch(args) {
 /** Makes this process what `node FILE ARGS` would have been. */
 function runHere(file, args) {
   silenceExperimentalWarnings();
+  if (resolve(file) === CLI) startLean(args[0]);
   if (process.env[LAUNCHED] === String(process.ppid)) dieWithParent();
   delete process.env[LAUNCHED];
   dieWithNpm();

@@ -1,6 +1,7 @@
 /**
  * The launcher behind `tools/node`: it is transparent to arguments, exit codes and signals, and its child never
  * outlives it. Started with a Node option first, it always runs the file in a process below its own.
+ * And how a proxy begins anew with less memory, before anything else.
  */
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
@@ -76,4 +77,37 @@ test("launcher: kill -9 of it leaves nothing alive", async () => {
   const deadline = Date.now() + waitMsMax;
   while (isAlive(pid) && Date.now() < deadline) await new Promise((done) => setTimeout(done, 20));
   assert.equal(isAlive(pid), false);
+});
+
+const lean = join(folder, "lean.cjs");
+const processFile = resolve(import.meta.dirname, "..", "..", "bin", "process.cjs");
+writeFileSync(
+  lean,
+  `require(${JSON.stringify(processFile)}).startLean(process.argv[2]);
+  const { execArgv, argv, pid } = process;
+  console.log(JSON.stringify({ flags: execArgv, args: argv.slice(2), pid }));`,
+);
+
+/** How a command of this name finds itself once it runs, and the process that was started. */
+function startedAs(command: string, options: string) {
+  const { stdout, pid } = spawnSync(
+    process.execPath,
+    ["--no-deprecation", lean, command, "--port", "0 0", ""],
+    { encoding: "utf8", timeout: waitMsMax, env: { ...process.env, NODE_OPTIONS: options } },
+  );
+  return { ...JSON.parse(stdout), startedPid: pid };
+}
+
+test("start: a proxy bounds its young generation in the process that was started, with the same arguments", () => {
+  for (const command of ["proxy", "up"]) {
+    const { flags, args, pid, startedPid } = startedAs(command, "");
+    assert.deepEqual(flags, ["--no-deprecation", "--max-semi-space-size=4"]);
+    assert.deepEqual(args, [command, "--port", "0 0", ""]);
+    assert.equal(pid, startedPid);
+  }
+});
+
+test("start: other commands, and a bound that was chosen already, stay as they are", () => {
+  assert.deepEqual(startedAs("get", "").flags, ["--no-deprecation"]);
+  assert.deepEqual(startedAs("proxy", "--max-semi-space-size=32").flags, ["--no-deprecation"]);
 });
