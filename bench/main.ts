@@ -1,7 +1,7 @@
 // `npm run bench`: runs a suite, prints its table, writes its JSON, and compares with the kept baseline.
 //
 //   npm run bench -- compare --sizes 1MB,10MB --rounds 3    the suite "compare", which is the default; less of it
-//   npm run bench -- SUITE --quick                          less of compare, speed, cpu, tail, ping, spread, scale; there is "floor", too
+//   npm run bench -- SUITE --quick                          less of compare, speed, cpu, tail, ping, spread, codes, scale; there is "floor", too
 //   npm run bench -- scale --part memory --full             one part of it (start, memory, grid), and all of that
 //   npm run bench -- SUITE --json                           JSON on standard output
 //   npm run bench -- SUITE --write-baseline                 keep the result as bench/baselines/SUITE.json
@@ -10,6 +10,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { parseBytes } from "../src/cli/units.ts";
+import { codes } from "./codes.ts";
 import { compare } from "./compare.ts";
 import { cpu, cpuTable } from "./cpu.ts";
 import { type Findings, figuresTable, isSound, reportOf } from "./figures.ts";
@@ -52,6 +53,7 @@ const FIGURES: Readonly<Record<string, () => Promise<Findings>>> = {
   tail: () => tail({ isQuick, note }),
   ping: () => ping({ isQuick, note }),
   spread: () => spread({ isQuick, note }),
+  codes: () => codes({ isQuick, note }),
   scale: () => scale({ isQuick, isFull, part, note }),
 };
 
