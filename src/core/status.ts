@@ -95,6 +95,8 @@ export interface ProxyStatus {
     readonly hitsUnchanged: number;
     /** Of these, from the memory of the proxy: no function was asked. */
     readonly hitsHot: number;
+    /** Of these, which the client found damaged and asked for again. */
+    readonly hotBad: number;
     readonly missesAbsent: number;
     readonly missesExpired: number;
     readonly missesLost: number;

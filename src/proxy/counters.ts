@@ -12,6 +12,7 @@ export function createCounters(): ProxyCounters {
     hits: 0,
     hitsUnchanged: 0,
     hitsHot: 0,
+    hotBad: 0,
     missesAbsent: 0,
     missesExpired: 0,
     missesLost: 0,

@@ -168,12 +168,13 @@ function hotFor(
   object: ObjectVersion,
   { hot, counters }: OperationContext,
 ): HotChunk | null {
-  const chunk = hot.find(object) ?? null;
-  if (chunk !== null && isWholeBad) {
+  if (isWholeBad) {
     counters.corruptChunks++;
+    counters.hotBad++;
     hot.drop(object);
     return null;
   }
+  const chunk = hot.find(object) ?? null;
   return stripesAhead > 0 && rangeStart < Math.min(rangeEnd, object.layout.bytes) ? chunk : null;
 }
 

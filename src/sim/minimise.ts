@@ -109,6 +109,7 @@ class Search {
       { proxies: 1 },
       { hasDoors: false },
       { nearBytes: 0 },
+      { hotBytes: 0 },
       { lostAnswer: 0 },
       { lostRequest: 0 },
       { flipProbability: 0 },

@@ -4,6 +4,7 @@
 
 import type { CodeSpec } from "../core/code.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
+import { HOT_BYTES_DEFAULT } from "../proxy/hot-objects.ts";
 import type { Routing } from "./provider.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import type { Call } from "./workload.ts";
@@ -45,8 +46,8 @@ export interface PlannedFault {
   readonly salt: number;
 }
 
-/** What callers do: anything, one key's creation over and over, or much removing and expiring. */
-export type Habit = "mixed" | "races" | "removals";
+/** What callers do: anything, one key's creation over and over, much removing and expiring, or mostly reading small objects. */
+export type Habit = "mixed" | "races" | "removals" | "reads";
 
 /** What one seed stands for. */
 export interface Scenario {
@@ -79,6 +80,8 @@ export interface Scenario {
   readonly hasDoors: boolean;
   /** Clients keep objects of so many bytes together in a near cache; 0: they have none. */
   readonly nearBytes: number;
+  /** Proxies keep small objects that were read in so many bytes of their own; 0: none. */
+  readonly hotBytes: number;
   readonly stragglerMs: number;
   readonly routing: Routing;
   readonly delayMsMax: number;
@@ -132,6 +135,9 @@ export function scenarioOf(seed: number): Scenario {
   }
   const slower = means.has("throttle for a minute") ? LONG_STORM : 1;
   const stormMs = Math.round(slower * random.between(15_000, 40_000));
+  const habit = random.pick(["mixed", "mixed", "races", "removals", "reads"] as const);
+  // Readers of the proxy's own memory: no other is before it, and what comes from there is damaged now and then.
+  const isDamaged = habit === "reads" && !isCalm && random.chance(0.5);
   const routing = random.pick(["most-recent", "least-recent", "random", "cold"] as const);
   return {
     seed,
@@ -145,7 +151,7 @@ export function scenarioOf(seed: number): Scenario {
     clients: 1 + random.below(3),
     callers: 1 + random.below(4),
     keys: random.chance(0.2) ? 24 : 1 + random.below(8),
-    habit: random.pick(["mixed", "mixed", "races", "removals"] as const),
+    habit,
     pauseMs: slower * random.pick([20, 100, 400]),
     stormMs,
     code: random.pick(LARGE_CODES),
@@ -160,10 +166,11 @@ export function scenarioOf(seed: number): Scenario {
     stragglerMs: random.pick([200, 1_000]),
     routing: isCalm || random.chance(0.25) ? "most-recent" : routing,
     delayMsMax: random.pick([0.5, 2, 20]),
-    flipProbability: trouble(0.003),
+    flipProbability: isDamaged ? 0.1 : trouble(0.003),
     lostAnswer: trouble(0.02),
     lostRequest: trouble(0.02),
-    nearBytes: random.pick([0, 0, 60_000, 16_000_000]),
+    nearBytes: habit === "reads" ? 0 : random.pick([0, 0, 60_000, 16_000_000]),
+    hotBytes: random.pick([0, 4_096, 60_000, HOT_BYTES_DEFAULT]),
     scripts: null,
   };
 }

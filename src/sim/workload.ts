@@ -102,6 +102,7 @@ const SHARES: Readonly<
 > = {
   mixed: { put: 35, stat: 6, remove: 7, list: 2, ifAbsent: 10, ttl: 15 },
   races: { put: 45, stat: 5, remove: 15, list: 2, ifAbsent: 70, ttl: 10 },
+  reads: { put: 6, stat: 2, remove: 2, list: 1, ifAbsent: 10, ttl: 10 },
   removals: { put: 30, stat: 5, remove: 20, list: 5, ifAbsent: 10, ttl: 50 },
 };
 
@@ -120,7 +121,9 @@ export function drawCall(scenario: Scenario, random: SeededRandom): Call {
   };
   if (falls(shares.put)) {
     const isLarge = scenario.hasDoors && random.chance(0.1);
-    const drawn = random.chance(0.5) ? (USUAL_BYTES[common.key % 3] ?? 0) : drawBytes(random);
+    const isHot = scenario.habit === "reads" && random.chance(0.8);
+    const usual = USUAL_BYTES[isHot ? 0 : common.key % 3] ?? 0;
+    const drawn = isHot || random.chance(0.5) ? usual : drawBytes(random);
     const bytes = isLarge ? DIRECT_CHUNK_BYTES_MIN * (1 + random.below(8)) : drawn;
     return {
       kind: "put",

@@ -150,6 +150,7 @@ test("hot get: who says that the whole was bad is answered by a function, and th
   assert.equal(all(exchange, "found").length, 1);
   assert.deepEqual(decoded(exchange, "k"), body);
   assert.equal(world.proxy.counters.corruptChunks, corruptChunks + 1);
+  assert.equal(world.proxy.counters.hotBad, 1);
   assert.equal(world.proxy.counters.chunkGets, chunkGets + 1);
   client.send(exchange.channel, { kind: "getDone" });
   world.settle();
