@@ -19,6 +19,9 @@ const MB = 1_000_000;
 const BYTES = 400 * MB;
 const P99_MS_MAX = 5;
 const LONGEST_MS_MAX = 50;
+const PING_PAUSE_MS = 20;
+/** Without an answer for so long the proxy hangs. */
+const PING_MS_MAX = 10_000;
 const SECONDS = 25;
 const SECONDS_QUICK = 8;
 /** Objects that are read, and as many that are written again and again. */
@@ -90,8 +93,8 @@ export async function ping({ isQuick, note }: PingOptions): Promise<Findings> {
 
 /** Pings for so long; each in milliseconds. */
 async function watch(host: string, port: number, seconds: number): Promise<readonly number[]> {
-  const worker = new Worker(new URL("ping-worker.ts", import.meta.url), {
-    workerData: { host, port },
+  const worker = new Worker(new URL("../test/support/ping-worker.ts", import.meta.url), {
+    workerData: { host, port, pauseMs: PING_PAUSE_MS, msMax: PING_MS_MAX },
   });
   const answer = once(worker, "message") as Promise<[readonly number[]]>;
   answer.catch(() => {}); // Told below.

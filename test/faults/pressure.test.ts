@@ -17,6 +17,7 @@ import { startPool, type TestPool, until } from "../support/pool.ts";
 
 const CONNECTIONS = 1_000;
 const IDLE = 5_000;
+const PING_PAUSE_MS = 100;
 const PING_MS_MAX = 3_000;
 /** Beside connections that crawl, 99 in 100 PINGs are as fast as this. */
 const PING_MS_CALM = 200;
@@ -244,7 +245,7 @@ test("load: PING while 400 MB values stream", async (context) => {
 function watchPing(pool: TestPool) {
   const { hostname: host, port } = new URL(`tcp://${pool.proxy.ready.resp}`);
   const worker = new Worker(new URL("../support/ping-worker.ts", import.meta.url), {
-    workerData: { host, port: Number(port), msMax: PING_MS_MAX },
+    workerData: { host, port: Number(port), pauseMs: PING_PAUSE_MS, msMax: PING_MS_MAX },
   });
   let times: readonly number[] = [];
   return {

@@ -1,13 +1,19 @@
-// A thread that sends a PING by RESP ten times a second and writes down how long each answer took. A thread of its own,
-// so that it measures the proxy and not the event loop of the test that moves data beside it.
+// A thread that sends a PING by RESP every `pauseMs` and writes down how long each answer took. A thread of its own, so that
+// it measures the proxy and not the event loop of whoever moves data beside it. One without an answer within `msMax` ends it.
 
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 
-const PAUSE_MS = 100;
+/** What its maker hands it. */
+interface PingPlan {
+  readonly host: string;
+  readonly port: number;
+  readonly pauseMs: number;
+  readonly msMax: number;
+}
 
-const { host, port, msMax } = workerData as { host: string; port: number; msMax: number };
+const { host, port, pauseMs, msMax } = workerData as PingPlan; // Its makers give just that.
 const socket = connect(port, host);
 socket.setNoDelay(true);
 const times: number[] = [];
@@ -23,7 +29,7 @@ while (!isOver) {
   const isAnswered = await Promise.race([answered, sleep(msMax, false, { ref: false })]);
   if (!isAnswered) throw new Error(`no PONG within ${msMax} ms`);
   times.push(performance.now() - startedAt);
-  await sleep(PAUSE_MS);
+  await sleep(pauseMs);
 }
 socket.destroy();
 parentPort?.postMessage(times);
