@@ -11,6 +11,8 @@ export interface InvokeCause {
   readonly purpose: Purpose;
   /** How long it has had nothing to do; Infinity: it never had. */
   readonly idleMs: number;
+  /** Since when: the same for all Invokes that one break has; -Infinity: it never had. */
+  readonly workedAt: number;
 }
 
 /** What a link needs of the proxy around it. */

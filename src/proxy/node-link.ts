@@ -370,7 +370,8 @@ export class NodeLink {
 
   #begin(id: InvocationId, purpose: Purpose): void {
     const now = this.#context.clock.now();
-    const cause = { purpose, idleMs: now - this.activity.workedAt };
+    const { workedAt } = this.activity;
+    const cause = { purpose, workedAt, idleMs: now - workedAt };
     this.activity.noteSent(now);
     this.#invocations.begin(id, purpose, now);
     this.#context.invoke(this.node, id, cause, (outcome) => this.#onOutcome(id, outcome));

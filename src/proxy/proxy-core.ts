@@ -296,7 +296,7 @@ export class ProxyCore {
   #invoke(
     node: NodeIndex,
     invocation: number,
-    { purpose, idleMs }: InvokeCause,
+    cause: InvokeCause,
     done: (outcome: InvokeOutcome) => void,
   ): void {
     const { pool, ports } = this.#options;
@@ -307,7 +307,7 @@ export class ProxyCore {
       term: this.#loaded.term,
       invocation,
       proxy: this.#functionAddress,
-      policy: this.#stays.policyOf(node, purpose, idleMs),
+      policy: this.#stays.policyOf(node, cause),
     };
     ports.platform.invoke(node, sealOrder(ports.crypto, this.#keyOf(node), order), (outcome) => {
       const end = endOfReign(outcome, node, this.#pool.links);

@@ -4,7 +4,7 @@
 
 import type { NodeIndex } from "../core/ids.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
-import type { Purpose } from "../core/ports.ts";
+import type { InvokeCause } from "./link-context.ts";
 
 /** How functions may stay. */
 export interface StayPlan {
@@ -20,26 +20,36 @@ const GUESS_SHARE = 0.5;
 /** How much longer than the last breaks a node waits. */
 const MARGIN = 1.5;
 
+/** The last break of a node, and how long the one before it was. */
+interface Break {
+  /** When the work before it ended: what it is known by. */
+  readonly workedAt: number;
+  readonly idleMs: number;
+  readonly beforeMs: number;
+}
+
 /** The breaks of all nodes of a pool. */
 export class Stays {
   readonly #plan: StayPlan;
-  readonly #breaks = new Map<NodeIndex, number>();
+  readonly #breaks = new Map<NodeIndex, Break>();
 
   constructor(plan: StayPlan) {
     this.#plan = plan;
   }
 
   /**
-   * For the Invoke of a node that has done nothing for `idleMs` (Infinity: never yet). Called once for each. Who is only
-   * kept warm or backed up has nothing to wait for: a round holds whom it needs.
+   * For an Invoke of a node. One break may have several, where the primary is sought or an Invoke failed: they count as
+   * one. Who is only kept warm or backed up has nothing to wait for: a round holds whom it needs.
    */
-  policyOf(node: NodeIndex, purpose: Purpose, idleMs: number): BillingPolicySpec {
+  policyOf(node: NodeIndex, { purpose, idleMs, workedAt }: InvokeCause): BillingPolicySpec {
     const { policy, growthMax } = this.#plan;
     if (policy.kind !== "linger") return policy;
     if (purpose === "warm-up" || purpose === "backup") return { kind: "linger", lingerMs: 0 };
     const longest = policy.lingerMs * growthMax;
-    const before = this.#breaks.get(node) ?? Number.POSITIVE_INFINITY;
-    this.#breaks.set(node, idleMs);
+    const last = this.#breaks.get(node);
+    const known = last?.workedAt === workedAt ? last.beforeMs : last?.idleMs;
+    const before = known ?? Number.POSITIVE_INFINITY;
+    this.#breaks.set(node, { workedAt, idleMs, beforeMs: before });
     if (idleMs > longest) return policy;
     const isHabit = before <= longest;
     const wanted = MARGIN * (isHabit ? Math.max(idleMs, before) : idleMs);
