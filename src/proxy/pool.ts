@@ -69,12 +69,13 @@ export class Pool {
     // No eviction gives what too few nodes could ever have: without this, one refusal could empty the cache.
     if (this.#eligible(except).filter((space) => space.budgetBytes >= bytes).length < chunks.length)
       return null;
+    const slackBytes = this.#slackBytes; // No eviction changes what nodes may hold.
     for (;;) {
       const candidates = this.#candidates(bytes, except);
       const nodes =
         first === "any"
           ? choosePlaces(candidates, chunks.length, this.#random)
-          : choosePreferred(candidates, chunks.length, isFirst, this.#slackBytes, this.#random);
+          : choosePreferred(candidates, chunks.length, isFirst, slackBytes, this.#random);
       if (nodes !== null) {
         for (const [i, { id, bytes: chunkBytes }] of chunks.entries())
           this.spaces[nodes[i] ?? 0]?.reserve(id, chunkBytes);
