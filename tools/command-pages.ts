@@ -63,6 +63,8 @@ ${rows.join("\n")}
 
 Two variables are no settings: \`INFINICACHE_CONFIG\` (above) and \`INFINICACHE_RUNTIME_DIR\`, the folder of the notes by which \`down\` and \`chaos\` find running pools (default: a folder of yours below \`XDG_RUNTIME_DIR\` or the system's temporary folder).
 
+Beside the ports that \`port\` names, a proxy's own client listens on one more of \`host\`, any free one, to which functions bring chunks of 2 MiB and more for the doors and for the application around an embedded proxy. There is none where \`--advertise\` is given or \`host\` stands for every address: then all goes through the proxy.
+
 Which settings a command uses, its help says, and [commands.md](commands.md). Beyond single values this is checked: a pool has at least as many functions as its widest code has chunks (12 for the default rules), and \`up\` lowers the functions' memory so that all together take 60 % of the free memory at most, and says so.
 `;
 }
