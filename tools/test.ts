@@ -5,13 +5,14 @@
  *   npm run test:unit -- wire         files of a suite whose path contains "wire"
  *   npm test -- --name "get: answers" tests whose name matches
  *
- * A run in which nothing ran is a failure. It never retries.
+ * A run in which nothing ran is a failure. It never retries. A suite that is cut short, by its time or by a signal to this
+ * process, leaves nothing behind: neither processes nor folders.
  */
-import { spawn } from "node:child_process";
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, globSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { ProcessGroup } from "./process-group.ts";
 import { prepareClients } from "./test-clients.ts";
 import type { TestCounts } from "./test-reporter.ts";
 
@@ -82,11 +83,13 @@ const { values: flags, positionals: filters } = parseArgs({
   },
 });
 
-let current: ReturnType<typeof spawn> | undefined;
+let current: ProcessGroup | undefined;
+let isStopped = false;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.on(signal, () => {
-    current?.kill(signal);
-    process.exit(1);
+    isStopped = true;
+    if (current === undefined) process.exit(1);
+    void current.end(signal);
   });
 }
 
@@ -98,6 +101,7 @@ for (const name of flags.suite) {
   total.passed += counts.passed;
   total.failed += counts.failed;
   total.skipped += counts.skipped;
+  if (isStopped) process.exit(1);
 }
 if (total.passed + total.failed === 0) {
   console.log("no test ran");
@@ -131,7 +135,7 @@ async function runFiles(suite: Suite, files: readonly string[]): Promise<TestCou
   const folder = mkdtempSync(join(tmpdir(), "infinicache-test-"));
   const countsFile = join(folder, "counts.json");
   try {
-    const exitCode = await runNode(suite, files, countsFile);
+    const exitCode = await runNode(suite, files, folder, countsFile);
     const counts: TestCounts = existsSync(countsFile)
       ? (JSON.parse(readFileSync(countsFile, "utf8")) as TestCounts)
       : { passed: 0, failed: 0, skipped: 0, isComplete: false };
@@ -145,13 +149,22 @@ async function runFiles(suite: Suite, files: readonly string[]): Promise<TestCou
     return isUnexplained ? { ...counts, failed: 1 } : counts;
   } finally {
     rmSync(folder, { recursive: true, force: true });
+    removeFolders(basename(folder));
   }
 }
 
+/** What files that were killed could not remove: folders that bear the name of this run. */
+function removeFolders(run: string): void {
+  for (const name of readdirSync(tmpdir()))
+    if (name.startsWith(`infinicache-acceptance-${run}-`))
+      rmSync(join(tmpdir(), name), { recursive: true, force: true, maxRetries: 3 });
+}
+
 /** The exit code, or null when the suite had to be killed. */
-function runNode(
+async function runNode(
   suite: Suite,
   files: readonly string[],
+  folder: string,
   countsFile: string,
 ): Promise<number | null> {
   const args = [
@@ -167,21 +180,20 @@ function runNode(
   const env = {
     ...process.env,
     TEST_COUNTS_FILE: countsFile,
+    TEST_RUN: basename(folder),
     TEST_WATCH_HANDLES: suite.isIsolated ? "0" : "1",
   };
-  const child = spawn(process.execPath, args, { stdio: "inherit", env });
-  current = child;
+  const group = new ProcessGroup(process.execPath, args, { stdio: "inherit", env });
+  current = group;
   const timer = setTimeout(() => {
     console.log(`FAIL ${suite.name}: killed after ${suite.suiteMsMax / 1000} s`);
     console.log("     (a test that hangs, or a socket, timer or child that a test left open)");
-    child.kill("SIGKILL");
+    void group.end("SIGKILL");
   }, suite.suiteMsMax);
-  return new Promise((done, fail) => {
-    child.on("error", fail);
-    child.on("exit", (code) => {
-      clearTimeout(timer);
-      current = undefined;
-      done(code);
-    });
-  });
+  try {
+    return await group.ended;
+  } finally {
+    clearTimeout(timer);
+    current = undefined;
+  }
 }

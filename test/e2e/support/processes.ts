@@ -53,11 +53,17 @@ export interface Launch {
 
 const alive = new Set<ChildProcess>();
 /** For notes of what serves, so that tests and people on one machine do not meet; tests may keep files in it. */
-export const FOLDER = mkdtempSync(join(tmpdir(), "infinicache-acceptance-"));
+export const FOLDER = mkdtempSync(join(tmpdir(), `infinicache-acceptance-${runName()}`));
 process.on("exit", () => {
   for (const child of alive) child.kill("SIGKILL");
   rmSync(FOLDER, { recursive: true, force: true });
 });
+
+/** By this the runner of the tests knows what to remove where this process was killed. */
+function runName(): string {
+  const run = process.env["TEST_RUN"];
+  return run === undefined ? "" : `${run}-`;
+}
 
 /** Environment without what would change the command: its settings, and the marks of npm and of our launcher. */
 export function cleanEnvironment(): NodeJS.ProcessEnv {
