@@ -15,13 +15,15 @@ const YOUNG_GENERATION_MB = 4;
  * A proxy keeps its data in buffers, yet V8 lets the young generation of a busy one grow to 128 MB: with 32 clients half of
  * all its memory. That can be bounded at the start of a process only, so this one begins anew with the bound: the same
  * process id, parent and streams. Not where the bound was chosen already, nor where the system cannot do it.
+ * The environment is named because Node 22 hands on none by default.
  */
 function startLean(command) {
   const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ""];
   const isChosen = given.some((each) => each.includes(YOUNG_GENERATION));
   if (!SERVERS.has(command) || isChosen || typeof process.execve !== "function") return;
   const options = [...process.execArgv, `${YOUNG_GENERATION}=${YOUNG_GENERATION_MB}`];
-  process.execve(process.execPath, [process.execPath, ...options, ...process.argv.slice(1)]);
+  const args = [process.execPath, ...options, ...process.argv.slice(1)];
+  process.execve(process.execPath, args, process.env);
 }
 
 /** Type stripping and node:sqlite announce themselves as experimental in some of the versions we support. */
