@@ -11,6 +11,7 @@ export interface Task {
     | "get into reused memory"
     | "get"
     | "put new key"
+    | "overwrite"
     | "get, first time"
     | "get, 50 in flight";
   readonly bytes: number;
@@ -49,8 +50,10 @@ export const BARS: readonly Bar[] = [
   bar(INTO, 100 * MB, "redis", "faster", 1.5, 2.5),
   bar("get", 100 * MB, "ioredis", "faster", 2, 3),
   bar("put new key", 100 * MB, "redis", "faster", 1, 1.3),
+  bar("overwrite", 100 * MB, "redis", "faster", 1, 1.3),
   bar(INTO, 10 * MB, "redis", "faster", 1.3, 2),
   bar("put new key", 10 * MB, "redis", "faster", 1, 1.3),
+  bar("overwrite", 10 * MB, "redis", "faster", 1, 1.3),
   bar(INTO, 100 * MB, "memcached", "faster", 0.5, 1),
   bar(INTO, 100 * MB, "no chunk lost", "slower", 1.25, 1.25),
   bar(INTO, 10 * MB, "no chunk lost", "slower", 1.25, 1.25),
