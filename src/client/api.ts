@@ -107,7 +107,7 @@ export interface Failed {
   readonly error: unknown;
 }
 
-/** A hit of `get`: the bytes are the caller's. */
+/** A hit of `get`: the bytes are the caller's. Up to 2 KiB of them lie in Node's pool of small buffers, as those of `Buffer.from` do: their ArrayBuffer holds others, too, and cannot be transferred. */
 export interface Hit {
   readonly kind: "hit";
   readonly object: ObjectInfo;

@@ -16,6 +16,7 @@ import type {
   PutResult,
 } from "./api.ts";
 import { type CacheCounters, CacheMemory, type CacheOptions } from "./cache-options.ts";
+import { Deadlines } from "./deadlines.ts";
 import { DirectHub } from "./direct-hub.ts";
 import { clearEverywhere, listEverywhere, PING, statusEverywhere } from "./everyone.ts";
 import { Gate, OPERATIONS_MAX, OPERATIONS_WAITING_MAX } from "./gate.ts";
@@ -103,6 +104,7 @@ export class ProxyCache implements LeasingCache {
       clock,
       sessions: this.#proxies,
       gate: new Gate(OPERATIONS_MAX, OPERATIONS_WAITING_MAX),
+      deadlines: new Deadlines(clock),
     };
     this.#runner = new Runner(this.#context, options.deadlineMs);
     this.#repairs = new RepairQueue(this.#context);
@@ -256,6 +258,7 @@ export class ProxyCache implements LeasingCache {
       for (const body of this.#bodies) body.fail(error);
       this.#runner.close(error);
       this.#repairs.close(error);
+      this.#context.deadlines.close();
       this.#proxies.close(() => (this.#hub === null ? resolve() : this.#hub.close(resolve)));
     });
     return this.#closing;

@@ -2,19 +2,20 @@
 // for more as the sink has room. The protocol's steps are in docs/protocol/operations.md. Synchronous; no promise.
 
 import { keyHash } from "../checksum/chunk-digest.ts";
-import { codeFault } from "../core/code.ts";
 import { CacheError } from "../core/errors.ts";
 import { keyBytes } from "../core/ids.ts";
-import { layoutFault, stripeAt, stripeLength, stripeOffset } from "../core/layout.ts";
+import { stripeLength, stripeOffset } from "../core/layout.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 import type { DirectHub } from "./direct-hub.ts";
 import { DirectReads } from "./direct-reads.ts";
 import type { Exchange, Welcome } from "./exchange.ts";
+import { checkFound, foundOf } from "./found-object.ts";
 import type { FoundObject, GetOutcome, GetRequest, GetSink, RepairOffers } from "./get-contract.ts";
 import type { Operation, OperationHost } from "./operation.ts";
 import { errorOf } from "./simple-operation.ts";
 import { type Change, StripeAssembly } from "./stripe-assembly.ts";
+import { WholeObject } from "./whole-object.ts";
 
 /** Stripes that may be on their way at once into memory of the caller. */
 export const STRIPES_AHEAD_MAX = 4;
@@ -37,9 +38,11 @@ export class GetOperation implements Operation {
   #found: FoundObject | null = null;
   /** All of it came at once: for the proxy the read is over. */
   #isWhole = false;
+  /** What is still to come of it, where all of it is wanted. */
+  #whole: WholeObject | null = null;
   /** What this beginning has asked for. */
   #asked: MessageOf<"get"> | null = null;
-  #assemblies = new Map<number, StripeAssembly>();
+  readonly #assemblies = new Map<number, StripeAssembly>();
   #nextStripe = 0;
   #endStripe = 0;
   #allowedTo = 0;
@@ -102,13 +105,15 @@ export class GetOperation implements Operation {
   }
 
   bodyPlace(message: MessageOf<"data">, bytes: number): Uint8Array | null {
+    if (this.#whole !== null) return this.#whole.place(message, bytes);
     return this.#assemblies.get(message.stripe)?.place(message, bytes) ?? null;
   }
 
   onMessage(message: Message, body: Uint8Array | null): void {
     switch (message.kind) {
       case "data":
-        this.#onData(message, body);
+        if (this.#whole !== null) this.#onWholeBody(this.#whole, message, body);
+        else this.#onData(message, body);
         return;
       case "chunk":
         this.#direct?.abandon(message.stripe, message.index);
@@ -179,60 +184,59 @@ export class GetOperation implements Operation {
     if (!isPossible || this.#asked?.isWholeBad === true)
       return this.#host.broken("a whole object, where it cannot be or was bad before");
     this.#isWhole = true;
-    const { version, generation, parityChunks, stripeBytes, lastStripeBytes } = message;
-    const { createdAtMs, expiresAtMs, metadata } = message;
-    this.#onFound({
-      kind: "found",
-      bytes,
-      version,
-      generation,
-      dataChunks,
-      parityChunks,
-      stripeCount,
-      stripeBytes,
-      lastStripeBytes,
-      createdAtMs,
-      expiresAtMs,
-      metadata,
-      firstStripe: 0,
-      endStripe: 1,
-    });
-    if (this.#found === null) return; // It could not be what it says; the read has ended.
-    this.#onChunk({ kind: "chunk", stripe: 0, index, attempt: 0, bytes, digestLow, digestHigh });
+    const found = this.#describe(foundOf(message));
+    if (found === null) return;
+    const isCopy = index === 0 && bytes > 0 && found.start === 0 && found.end === bytes;
+    const target = isCopy ? this.#sink.target(0, 0, bytes) : null;
+    if (target === null) {
+      this.#beginStripes(found);
+      this.#onChunk({ kind: "chunk", stripe: 0, index, attempt: 0, bytes, digestLow, digestHigh });
+      return;
+    }
+    this.#whole = new WholeObject(this.#keyHash, message, target);
+    this.#openCount = 1;
+    this.#nextStripe = 1;
+    this.#endStripe = 1;
+    this.#host.progress();
+  }
+
+  #onWholeBody(whole: WholeObject, message: MessageOf<"data">, body: Uint8Array | null): void {
+    if (!whole.isRight(body)) return this.#sayBad(message);
+    this.#whole = null;
+    this.#receivedAt = this.#host.now();
+    this.#openCount = 0;
+    this.#sink.complete(0);
+    this.#finishIfWhole(this.#receivedAt);
   }
 
   #onFound(message: MessageOf<"found">): void {
     if (this.#found !== null) return this.#host.broken("found twice");
-    const found = this.#check(message);
-    if (typeof found === "string") return this.#host.broken(found);
+    const found = this.#describe(message);
+    if (found !== null) this.#beginStripes(found);
+  }
+
+  /** Null: it cannot be what it says, or not be taken; the read has ended. */
+  #describe(message: MessageOf<"found">): FoundObject | null {
+    const found = checkFound(message, this.#request, this.#address);
+    if (typeof found === "string") {
+      this.#host.broken(found);
+      return null;
+    }
     this.#found = found;
     this.#foundAt = this.#host.now();
     this.#receivedAt = this.#foundAt;
     const error = this.#sink.open(found);
-    if (error !== null) return this.#host.failed(error);
-    const isEmpty = found.start === found.end;
+    if (error !== null) this.#host.failed(error);
+    return error === null ? found : null;
+  }
+
+  #beginStripes({ message, start, end }: FoundObject): void {
+    const isEmpty = start === end;
     this.#nextStripe = isEmpty ? 0 : message.firstStripe;
     this.#endStripe = isEmpty ? 0 : message.endStripe;
     this.#allowedTo = Math.min(this.#endStripe, this.#nextStripe + this.#request.stripesAhead);
     this.pull();
     this.#finishIfWhole();
-  }
-
-  #check(message: MessageOf<"found">): FoundObject | string {
-    const { bytes, stripeCount, stripeBytes, lastStripeBytes, dataChunks, parityChunks } = message;
-    const layout = { bytes, stripeCount, stripeBytes, lastStripeBytes };
-    const code = { dataChunks, parityChunks };
-    const fault = layoutFault(layout) ?? codeFault(code);
-    if (fault !== null) return fault;
-    const start = Math.min(this.#request.start, bytes);
-    const end = Math.max(start, Math.min(this.#request.end, bytes));
-    if (start < end) {
-      const isRight =
-        message.firstStripe === stripeAt(layout, start) &&
-        message.endStripe === stripeAt(layout, end - 1) + 1;
-      if (!isRight) return "the stripes of the range are not the object's";
-    }
-    return { message, layout, code, start, end, address: this.#address };
   }
 
   #openStripe(found: FoundObject, stripe: number): boolean {
@@ -365,14 +369,14 @@ export class GetOperation implements Operation {
   #dropAssemblies(): void {
     this.#direct?.abandonAll();
     for (const assembly of this.#assemblies.values()) assembly.release();
-    this.#assemblies = new Map();
+    this.#assemblies.clear();
+    this.#whole = null;
   }
 
-  #finishIfWhole(): void {
+  #finishIfWhole(now: number = this.#host.now()): void {
     const found = this.#found;
     if (found === null || this.#nextStripe < this.#endStripe || this.#openCount > 0) return;
     if (!this.#isWhole) this.#exchange?.send({ kind: "getDone" });
-    const now = this.#host.now();
     this.#host.done({
       kind: "hit",
       found,

@@ -2,8 +2,9 @@
 // get-operation.ts's, what may be handed out from this process's memory near.ts's.
 
 import { assert } from "../core/assert.ts";
+import type { ObjectKey } from "../core/ids.ts";
 import type { MessageOf } from "../wire/messages.ts";
-import type { GetOptions, GetTimings, Hit, Miss, ObjectInfo } from "./api.ts";
+import type { ByteRange, GetOptions, GetTimings, Hit, Miss, ObjectInfo } from "./api.ts";
 import { BufferSink, tooSmall } from "./buffer-sink.ts";
 import type { CacheMemory } from "./cache-options.ts";
 import type { DirectHub } from "./direct-hub.ts";
@@ -31,7 +32,7 @@ interface Read {
   readonly timings: GetTimings;
 }
 
-const EMPTY: Uint8Array = new Uint8Array(0);
+const WHOLE: ByteRange = { start: 0 };
 
 /** See the header. */
 export class Reads {
@@ -63,14 +64,13 @@ export class Reads {
     return { kind: "hit", object: infoOf(key, found), bytes: bytes.length, timings };
   }
 
-  async #read(key: string, options: GetOptions, into: Uint8Array | null): Promise<Read | Miss> {
-    checkKey(key);
+  async #read(text: string, options: GetOptions, into: Uint8Array | null): Promise<Read | Miss> {
+    const key = checkKey(text);
     checkGet(options);
-    const { runner, near } = this.#context;
-    if (near === null) {
-      const { sink, outcome } = await this.#ask(key, options, into, null);
-      return this.#readOf(outcome, sink.result);
-    }
+    const { runner, memory, near } = this.#context;
+    const sink = new BufferSink(into, memory.allocate, near?.mayKeep);
+    if (near === null)
+      return this.#readOf(await this.#ask(key, options, sink, into, null), sink.result);
     runner.checkOpen();
     if (options.signal?.aborted === true) throw aborted(options.signal);
     const unasked = near.unasked(key);
@@ -78,11 +78,10 @@ export class Reads {
     const read = near.begin(key);
     let outcome: GetOutcome | null = null;
     let isKept = false;
-    let sink: BufferSink | null = null;
     try {
-      ({ sink, outcome } = await this.#ask(key, options, into, read.kept?.known ?? null));
+      outcome = await this.#ask(key, options, sink, into, read.kept?.known ?? null);
     } finally {
-      isKept = read.end(outcome, sink?.result ?? EMPTY);
+      isKept = read.end(outcome, sink.result);
     }
     if (outcome.kind === "unchanged") {
       assert(read.kept !== null, "only a version that is kept is asked about");
@@ -119,29 +118,34 @@ export class Reads {
     return bytes;
   }
 
-  async #ask(
-    key: string,
+  #ask(
+    key: ObjectKey,
     options: GetOptions,
+    sink: BufferSink,
     into: Uint8Array | null,
     known: KnownVersion | null,
-  ): Promise<{ readonly sink: BufferSink; readonly outcome: GetOutcome }> {
-    const objectKey = checkKey(key);
-    const { runner, memory, repairs, hub, near } = this.#context;
-    const { start, end = Number.MAX_SAFE_INTEGER } = options.range ?? { start: 0 };
-    const wantAll = options.firstD === "all";
-    const ahead = { stripesAhead: STRIPES_AHEAD_MAX, proxyDeadlineMs: null };
-    const request = { key: objectKey, start, end, wantAll, ...ahead, known };
-    const sink = new BufferSink(into, memory.allocate, near?.mayKeep);
-    const outcome = await runner.run<GetOutcome>(
-      {
-        name: "get",
-        target: { key: objectKey },
-        deadlineFrom: "start",
-        usesCallersMemory: into !== null,
-      },
+  ): Promise<GetOutcome> {
+    const { runner, memory, repairs, hub } = this.#context;
+    const { start, end = Number.MAX_SAFE_INTEGER } = options.range ?? WHOLE;
+    const request = {
+      key,
+      start,
+      end,
+      wantAll: options.firstD === "all",
+      stripesAhead: STRIPES_AHEAD_MAX,
+      proxyDeadlineMs: null,
+      known,
+    };
+    const how = {
+      name: "get",
+      target: { key },
+      deadlineFrom: "start",
+      usesCallersMemory: into !== null,
+    } as const;
+    return runner.run<GetOutcome>(
+      how,
       options,
       (host) => new GetOperation(host, request, sink, memory.scratch, repairs, hub),
     );
-    return { sink, outcome };
   }
 }

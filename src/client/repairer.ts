@@ -6,6 +6,7 @@ import { STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
 import type { Clock, Random, Timer } from "../core/ports.ts";
 import type { Dialer } from "../wire/connection.ts";
 import { BufferPool } from "./buffer-pool.ts";
+import { Deadlines } from "./deadlines.ts";
 import { Gate } from "./gate.ts";
 import { type RepairResult, RepairStripe } from "./repair-stripe.ts";
 import { Run, type RunContext } from "./run.ts";
@@ -62,6 +63,7 @@ export class Repairer {
       clock,
       sessions: { to: () => this.#session },
       gate: new Gate(WORKERS, WORKERS),
+      deadlines: new Deadlines(clock),
     };
     this.#scratch = new BufferPool(
       WORKERS * STRIPE_BYTES_JOINED_MAX,
@@ -81,6 +83,7 @@ export class Repairer {
     for (const pause of this.#pauses) pause.cancel();
     for (const run of [...this.#runs])
       run.abandon(new CacheError("ICACHE_CLOSED", "the repairer was closed"));
+    this.#context.deadlines.close();
     this.#session.close(closed);
   }
 

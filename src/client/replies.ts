@@ -28,8 +28,13 @@ export function infoOf(key: string, found: MessageOf<"found">): ObjectInfo {
     stripes: stripeCount,
     createdAt: new Date(createdAtMs),
     expiresAt: expiresAtMs === 0 ? null : new Date(expiresAtMs),
-    metadata: Object.fromEntries(metadata.map(({ name, value }) => [name, value])),
+    metadata: metadataOf(metadata),
   };
+}
+
+function metadataOf(pairs: MessageOf<"found">["metadata"]): Readonly<Record<string, string>> {
+  if (pairs.length === 0) return {};
+  return Object.fromEntries(pairs.map(({ name, value }) => [name, value]));
 }
 
 /** The timings of a hit. */

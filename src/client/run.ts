@@ -4,6 +4,7 @@
 import { CacheError } from "../core/errors.ts";
 import type { Clock, Timer } from "../core/ports.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
+import type { Deadlines, Expiring } from "./deadlines.ts";
 import type { Exchange, ExchangeOwner, Welcome } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
 import type { Operation, OperationHost, Outcome } from "./operation.ts";
@@ -28,6 +29,7 @@ export interface RunContext {
   readonly clock: Clock;
   readonly sessions: Sessions;
   readonly gate: Gate;
+  readonly deadlines: Deadlines;
 }
 
 /** How one operation is to be run. */
@@ -44,7 +46,7 @@ export interface RunOptions {
 type Phase = "new" | "queued" | "waiting" | "running" | "ended";
 
 /** One operation under way; see the header. */
-export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
+export class Run<Result> implements ExchangeOwner, Expiring, OperationHost<Result> {
   readonly #context: RunContext;
   readonly #options: RunOptions;
   readonly #core: Operation;
@@ -58,8 +60,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
   #waitingSince = 0;
   /** Why it is waiting, or asking once more, when that is not a lost connection. */
   #refusal: string | null = null;
-  #deadlineAt = 0;
-  #timer: Timer | null = null;
+  #dueAt = 0;
   #beginnings = 0;
 
   /** `settled` is called once, in a later turn than `start` or within `abandon`. */
@@ -78,8 +79,8 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
   /** Call once. */
   start(): void {
     this.#phase = "queued";
-    this.#deadlineAt = this.now() + this.#options.deadlineMs;
-    this.#timer = this.#context.clock.setTimer(this.#options.deadlineMs, () => this.#onTimer());
+    this.#dueAt = this.now() + this.#options.deadlineMs;
+    this.#context.deadlines.add(this);
     const withdraw = this.#context.gate.enter(() => {
       this.#isInside = true;
       if (this.#phase === "queued") this.#seekConnection();
@@ -125,7 +126,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
 
   progress(): void {
     if (this.#options.deadlineFrom === "progress")
-      this.#deadlineAt = this.now() + this.#options.deadlineMs;
+      this.#dueAt = this.now() + this.#options.deadlineMs;
   }
 
   onOpen(exchange: Exchange, welcome: Welcome): void {
@@ -133,7 +134,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
     this.#exchange = exchange;
     this.#withdraw = null;
     this.#beginnings += 1;
-    this.#core.begin(exchange, welcome, Math.max(1, Math.ceil(this.#deadlineAt - this.now())));
+    this.#core.begin(exchange, welcome, Math.max(1, Math.ceil(this.#dueAt - this.now())));
   }
 
   bodyPlace(message: MessageOf<"data">, bytes: number): Uint8Array | null {
@@ -216,13 +217,13 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
     return this.#phase === "waiting";
   }
 
-  #onTimer(): void {
+  get dueAt(): number {
+    return this.#dueAt;
+  }
+
+  onDue(): void {
     if (this.#phase === "running" && this.#core.isIdle === true) this.progress();
-    const leftMs = this.#deadlineAt - this.now();
-    if (leftMs > 0) {
-      this.#timer = this.#context.clock.setTimer(leftMs, () => this.#onTimer());
-      return;
-    }
+    if (this.#dueAt > this.now()) return;
     const { name, deadlineMs } = this.#options;
     if (this.#phase === "waiting" || this.#refusal !== null) {
       const why = this.#refusal ?? this.#session?.lastFailure ?? "not dialled yet";
@@ -240,7 +241,7 @@ export class Run<Result> implements ExchangeOwner, OperationHost<Result> {
     if (this.#phase === "ended") return;
     const wasRunning = this.#phase === "running";
     this.#phase = "ended";
-    this.#timer?.cancel();
+    this.#context.deadlines.remove(this);
     this.#pause?.cancel();
     this.#withdraw?.();
     const exchange = this.#exchange;

@@ -66,7 +66,7 @@ export function checkPrefix(name: string, prefix: unknown): string {
 
 /** The options every call has. */
 export function checkCall(options: CallOptions, names: readonly string[] = []): void {
-  checkNames(options, [...CALL_NAMES, ...names]);
+  checkNames(options, CALL_NAMES, names);
   const { signal, deadlineMs } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw invalid("signal must be an AbortSignal");
@@ -88,7 +88,7 @@ export function checkPut(options: PutOptions, names: readonly string[] = []): vo
 
 /** Options of a read; `names` are further ones that are allowed. */
 export function checkGet(options: GetOptions, names: readonly string[] = []): void {
-  checkCall(options, [...GET_NAMES, ...names]);
+  checkCall(options, names.length === 0 ? GET_NAMES : [...GET_NAMES, ...names]);
   const { range, firstD } = options;
   if (range !== undefined) checkRange(range);
   if (firstD !== undefined && firstD !== "hedge" && firstD !== "all")
@@ -222,12 +222,17 @@ function checkWhole(name: string, value: unknown, min: number, max: number): voi
   throw invalid(`${name} must be a whole number from ${min} to ${max}, not ${describe(value)}`);
 }
 
-function checkNames(options: unknown, allowed: readonly string[]): void {
+function checkNames(
+  options: unknown,
+  allowed: readonly string[],
+  more: readonly string[] = [],
+): void {
   if (typeof options !== "object" || options === null)
     throw invalid(`options must be an object, not ${describe(options)}`);
   for (const name of Object.keys(options)) {
-    if (!allowed.includes(name))
-      throw invalid(`unknown option "${name}"; there are ${[...new Set(allowed)].join(", ")}`);
+    if (allowed.includes(name) || more.includes(name)) continue;
+    const names = [...new Set([...allowed, ...more])].join(", ");
+    throw invalid(`unknown option "${name}"; there are ${names}`);
   }
 }
 

@@ -4,6 +4,7 @@
 
 import { BufferPool } from "../client/buffer-pool.ts";
 import { BufferSink } from "../client/buffer-sink.ts";
+import { Deadlines } from "../client/deadlines.ts";
 import type { DirectHub } from "../client/direct-hub.ts";
 import { Gate } from "../client/gate.ts";
 import type { GetOutcome } from "../client/get-contract.ts";
@@ -102,7 +103,8 @@ export class SimClient {
     this.#near = home.nearBytes === 0 ? null : new Near({ bytes: home.nearBytes });
     this.#hub = home.hasDoor ? this.#door(random) : null;
     const gate = new Gate(OPERATIONS_MAX, OPERATIONS_MAX);
-    this.#context = { clock: machine.clock, sessions: this.#proxies, gate };
+    const deadlines = new Deadlines(machine.clock);
+    this.#context = { clock: machine.clock, sessions: this.#proxies, gate, deadlines };
     this.#repairs = new RepairQueue(this.#context);
   }
 
@@ -116,6 +118,7 @@ export class SimClient {
     if (this.machine.isDead) return [];
     const held = {
       "operations in the gate": this.#context.gate.insideCount,
+      deadlines: this.#context.deadlines.count,
       "bytes of scratch": this.#scratch.usedBytes,
       "bytes of parity": this.#parity.usedBytes,
       repairs: this.#repairs.isIdle ? 0 : 1,

@@ -5,6 +5,7 @@ import { FIELD_BYTES_MAX, getU32, HEADER_BYTES, putU32 } from "./frame.ts";
 import { type FieldReader, type FieldWriter, WireFault } from "./schema.ts";
 
 const WORD = 2 ** 32;
+const textEncoder = new TextEncoder();
 
 /** Writes fields behind room for a header, into memory that it uses again for the next frame. */
 export class FrameWriter implements FieldWriter {
@@ -44,6 +45,31 @@ export class FrameWriter implements FieldWriter {
 
   raw(bytes: Uint8Array): void {
     this.bytes.set(bytes, this.#claim(bytes.length));
+  }
+
+  text(value: string, bytesMax: number): void {
+    const lengthAt = this.#claim(2);
+    if (value.length > this.bytes.length - this.#at || !this.#ascii(value)) {
+      // Longer than its units by a factor of three at most, and seldom: memory of its own costs less than looking ahead.
+      const encoded = textEncoder.encode(value);
+      this.bytes.set(encoded, this.#claim(encoded.length));
+    }
+    const count = this.#at - lengthAt - 2;
+    if (count > bytesMax) throw new RangeError(`text of ${count} bytes, limit ${bytesMax}`);
+    this.bytes[lengthAt] = count;
+    this.bytes[lengthAt + 1] = count >>> 8;
+  }
+
+  /** Writes text whose every unit is one byte of UTF-8; false: it has others, and nothing is claimed. */
+  #ascii(value: string): boolean {
+    const at = this.#at;
+    for (let index = 0; index < value.length; index++) {
+      const unit = value.charCodeAt(index);
+      if (unit > 0x7f) return false;
+      this.bytes[at + index] = unit;
+    }
+    this.#at = at + value.length;
+    return true;
   }
 
   #claim(count: number): number {

@@ -30,6 +30,8 @@ export interface FieldWriter {
   u53(value: number): void;
   /** Raw bytes without a length. */
   raw(bytes: Uint8Array): void;
+  /** UTF-8 of at most `bytesMax` bytes, more of which throw RangeError, behind a length of two bytes. */
+  text(value: string, bytesMax: number): void;
 }
 
 /** Reads from one frame's fields; every read past the end throws `WireFault`. */
@@ -102,7 +104,6 @@ export function bytes(count: number): FieldType<Uint8Array> {
   };
 }
 
-const textEncoder = new TextEncoder();
 const textDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Text of at most `bytesMax` bytes of UTF-8, behind a length of two bytes. */
@@ -110,13 +111,7 @@ export function text(bytesMax: number): FieldType<string> {
   return {
     name: `text ≤ ${bytesMax}`,
     shape: { kind: "text", bytesMax },
-    write: (writer, value) => {
-      const encoded = textEncoder.encode(value);
-      if (encoded.length > bytesMax)
-        throw new RangeError(`text of ${encoded.length} bytes, limit ${bytesMax}`);
-      writer.u16(encoded.length);
-      writer.raw(encoded);
-    },
+    write: (writer, value) => writer.text(value, bytesMax),
     read: (reader) => {
       const count = reader.u16();
       if (count > bytesMax) throw new WireFault(`text of ${count} bytes, limit ${bytesMax}`);

@@ -1,0 +1,63 @@
+// The deadlines of all operations under way, by one timer: most operations end long before, and a timer for each would
+// cost more than the rest of a small one. The timer stays set when an operation ends; it looks again when it fires.
+
+import type { Clock, Timer } from "../core/ports.ts";
+
+/** Who is told when its time has come. It may have moved its deadline by then: it says so by `dueAt`. */
+export interface Expiring {
+  /** By the clock of the deadlines. */
+  readonly dueAt: number;
+  /** It is due: afterwards it is gone from the deadlines, or due later. */
+  onDue(): void;
+}
+
+/** See the header. */
+export class Deadlines {
+  readonly #clock: Clock;
+  readonly #expiring = new Set<Expiring>();
+  #timer: Timer | null = null;
+  #firesAt = Number.POSITIVE_INFINITY;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** How many are watched over. */
+  get count(): number {
+    return this.#expiring.size;
+  }
+
+  /** Watches over it until `remove`. */
+  add(expiring: Expiring): void {
+    this.#expiring.add(expiring);
+    if (expiring.dueAt < this.#firesAt) this.#fireAt(expiring.dueAt);
+  }
+
+  /** It has ended. */
+  remove(expiring: Expiring): void {
+    this.#expiring.delete(expiring);
+  }
+
+  /** Nothing is watched over any more. */
+  close(): void {
+    this.#expiring.clear();
+    this.#fireAt(Number.POSITIVE_INFINITY);
+  }
+
+  #fireAt(at: number): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#firesAt = at;
+    if (at === Number.POSITIVE_INFINITY) return;
+    const delayMs = Math.max(0, at - this.#clock.now());
+    this.#timer = this.#clock.setTimer(delayMs, () => this.#onTimer());
+  }
+
+  #onTimer(): void {
+    const now = this.#clock.now();
+    for (const each of this.#expiring) if (each.dueAt <= now) each.onDue();
+    let earliest = Number.POSITIVE_INFINITY;
+    for (const { dueAt } of this.#expiring) earliest = Math.min(earliest, dueAt);
+    this.#fireAt(earliest);
+  }
+}

@@ -1,0 +1,97 @@
+// The deadlines of many operations by one timer: each is told in its own millisecond, whatever the others do.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { Deadlines, type Expiring } from "../../../src/client/deadlines.ts";
+import type { Timer } from "../../../src/core/ports.ts";
+import { HandClock } from "./world.ts";
+
+const EXTENSION_MS = 7;
+
+/** Counts the timers that were set. */
+class CountingClock extends HandClock {
+  timersMade = 0;
+
+  override setTimer(delayMs: number, fire: () => void): Timer {
+    this.timersMade += 1;
+    return super.setTimer(delayMs, fire);
+  }
+}
+
+/** Somebody with a deadline, which it moves as often as it has extensions. */
+interface Waiter extends Expiring {
+  dueAt: number;
+  readonly toldAt: number[];
+}
+
+interface Step {
+  /** A new one is due after this; null: the one named is removed. */
+  readonly delayMs: number | null;
+  readonly extensions: number;
+  readonly which: number;
+  readonly thenMs: number;
+}
+
+const step: fc.Arbitrary<Step> = fc.record({
+  delayMs: fc.option(fc.integer({ min: 0, max: 50 })),
+  extensions: fc.integer({ min: 0, max: 2 }),
+  which: fc.nat(20),
+  thenMs: fc.integer({ min: 0, max: 30 }),
+});
+
+test("deadlines: each is told when it is due, again when it has moved, never once it was removed", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
+      const clock = new CountingClock();
+      const deadlines = new Deadlines(clock);
+      const waiters: Waiter[] = [];
+      const expected: number[][] = [];
+      for (const { delayMs, extensions, which, thenMs } of steps) {
+        const now = clock.now();
+        if (delayMs === null) {
+          const removed = waiters[which];
+          if (removed !== undefined) deadlines.remove(removed);
+          expected[which] = (expected[which] ?? []).filter((at) => at <= now);
+        } else {
+          let left = extensions;
+          const waiter: Waiter = {
+            dueAt: now + delayMs,
+            toldAt: [],
+            onDue: () => {
+              waiter.toldAt.push(clock.now());
+              if (left-- > 0) waiter.dueAt = clock.now() + EXTENSION_MS;
+              else deadlines.remove(waiter);
+            },
+          };
+          expected[waiters.length] = Array.from(
+            { length: extensions + 1 },
+            (_, time) => now + delayMs + time * EXTENSION_MS,
+          );
+          waiters.push(waiter);
+          deadlines.add(waiter);
+        }
+        await clock.pass(thenMs);
+      }
+      await clock.pass(100);
+      for (const [index, { toldAt }] of waiters.entries())
+        assert.deepEqual(toldAt, expected[index], `waiter ${index}`);
+      assert.equal(deadlines.count, 0);
+      assert.equal(clock.pendingCount, 0);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("deadlines: operations that end in time cost one timer together, and none is left at the end", async () => {
+  const clock = new CountingClock();
+  const deadlines = new Deadlines(clock);
+  for (let count = 0; count < 1_000; count++) {
+    const expiring = { dueAt: clock.now() + 60_000, onDue: () => assert.fail("it had ended") };
+    deadlines.add(expiring);
+    deadlines.remove(expiring);
+  }
+  assert.equal(clock.timersMade, 1);
+  deadlines.close();
+  assert.equal(clock.pendingCount, 0);
+});
