@@ -10,6 +10,8 @@ import { Exchange, type ExchangeCarrier, type ExchangeOwner, type Welcome } from
 
 /** Silence on a connection after which it is pinged, and after which, once more, it is closed. */
 export const SILENCE_MS_MAX = 15_000;
+/** How often it is looked whether anything has come; by as much silence may be noticed late. */
+const LOOK_MS = 5_000;
 /** How long one dial, and then the proxy's welcome, may take. */
 export const DIAL_MS_MAX = 5_000;
 /** After this long without a connection those who wait for one are told so: longer than a proxy's restart. */
@@ -60,6 +62,8 @@ export class Session implements ExchangeCarrier {
   #failures = 0;
   #lastFailure = "not dialled yet";
   #lastHeardAt = 0;
+  /** Something came since the last look. */
+  #isHeard = false;
   #openedAt = 0;
   #isPinged = false;
   #watch: Timer | null = null;
@@ -220,31 +224,39 @@ export class Session implements ExchangeCarrier {
       });
       const { clientId, token, agent } = this.#options;
       this.send(0, { kind: "hello", clientId, token, epoch: this.#options.epoch?.() ?? 0, agent });
-      this.#lastHeardAt = clock.now();
       this.#isPinged = false;
       this.#watch = clock.setTimer(DIAL_MS_MAX, () => this.#onWatch());
     });
   }
 
-  /** One timer watches the connection: for the welcome first, then for silence. */
+  /**
+   * One timer watches the connection: for the welcome first, then for silence. What comes only leaves a mark, since it may
+   * come a hundred thousand times a second; the timer looks for it.
+   */
   #onWatch(): void {
     if (this.#phase === "greeting") return this.fault("the proxy did not greet in time");
     if (this.#phase !== "open") return;
-    const { clock } = this.#options;
-    const silentMs = clock.now() - this.#lastHeardAt;
-    if (silentMs < SILENCE_MS_MAX) {
-      this.#watch = clock.setTimer(SILENCE_MS_MAX - silentMs, () => this.#onWatch());
-    } else if (this.#isPinged) {
-      this.fault(`nothing came for ${Math.round(silentMs / 1_000)} s`);
-    } else {
+    const { clock, random } = this.#options;
+    const now = clock.now();
+    if (this.#isHeard) this.#noteHeard(now);
+    const silentMs = now - this.#lastHeardAt;
+    if (silentMs >= 2 * SILENCE_MS_MAX)
+      return this.fault(`nothing came for ${Math.round(silentMs / 1_000)} s`);
+    if (silentMs >= SILENCE_MS_MAX && !this.#isPinged) {
       this.#isPinged = true;
-      this.send(0, { kind: "ping", nonce: this.#options.random.u32() });
-      this.#watch = clock.setTimer(SILENCE_MS_MAX, () => this.#onWatch());
+      this.send(0, { kind: "ping", nonce: random.u32() });
     }
+    this.#watch = clock.setTimer(LOOK_MS, () => this.#onWatch());
+  }
+
+  #noteHeard(now: number): void {
+    this.#lastHeardAt = now;
+    this.#isHeard = false;
+    this.#isPinged = false;
   }
 
   #bodyPlace(envelope: Envelope, message: Message, bytes: number): Uint8Array | null {
-    this.#hear();
+    this.#isHeard = true;
     const exchange = this.#exchanges.get(envelope.channel);
     if (exchange === undefined || exchange.hasEnded || message.kind !== "data") return null;
     const place = exchange.owner.bodyPlace(message, bytes);
@@ -253,7 +265,7 @@ export class Session implements ExchangeCarrier {
   }
 
   #onMessage(envelope: Envelope, message: Message, body: Uint8Array | null): void {
-    this.#hear();
+    this.#isHeard = true;
     const exchange = this.#exchanges.get(envelope.channel);
     if (body !== null) exchange?.noteFilled();
     if (message.kind === "pong") return this.#onPong(message.nonce);
@@ -261,11 +273,6 @@ export class Session implements ExchangeCarrier {
       return this.send(envelope.channel, { kind: "pong", nonce: message.nonce });
     if (envelope.channel === 0) return this.#onOwnMessage(message);
     if (exchange !== undefined && !exchange.hasEnded) exchange.owner.onMessage(message, body);
-  }
-
-  #hear(): void {
-    this.#lastHeardAt = this.#options.clock.now();
-    this.#isPinged = false;
   }
 
   #onPong(nonce: number): void {
@@ -297,8 +304,9 @@ export class Session implements ExchangeCarrier {
     };
     this.#phase = "open";
     this.#openedAt = this.#options.clock.now();
+    this.#noteHeard(this.#openedAt);
     this.#watch?.cancel();
-    this.#watch = this.#options.clock.setTimer(SILENCE_MS_MAX, () => this.#onWatch());
+    this.#watch = this.#options.clock.setTimer(LOOK_MS, () => this.#onWatch());
     this.sayListen();
     for (const owner of this.#waiting.keys()) {
       if (this.#waiting.delete(owner)) this.#open(owner);

@@ -268,7 +268,7 @@ export class TcpConnection implements Connection {
     const pieces: Uint8Array[] = [];
     let small: Uint8Array[] = [];
     const joinSmall = (): void => {
-      if (small.length > 0) pieces.push(small.length === 1 ? small[0]! : Buffer.concat(small));
+      if (small.length > 0) pieces.push(joined(small));
       small = [];
     };
     let bytes = 0;
@@ -316,4 +316,15 @@ export class TcpConnection implements Connection {
     const reason = this.#closeReason ?? "the connection was lost";
     this.#callEdge(() => this.#handler?.onClose(reason));
   }
+}
+
+/** One piece of all. Frames that were encoded one after the other stand so in memory, and are not copied. */
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const first = pieces[0]!;
+  let end = first.byteOffset;
+  for (const { buffer, byteOffset, length } of pieces) {
+    if (buffer !== first.buffer || byteOffset !== end) return Buffer.concat(pieces);
+    end += length;
+  }
+  return new Uint8Array(first.buffer, first.byteOffset, end - first.byteOffset);
 }
