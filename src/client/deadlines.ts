@@ -2,6 +2,7 @@
 // cost more than the rest of a small one. The timer stays set when an operation ends; it looks again when it fires.
 
 import type { Clock, Timer } from "../core/ports.ts";
+import { Roster } from "../core/roster.ts";
 
 /** Who is told when its time has come. It may have moved its deadline by then: it says so by `dueAt`. */
 export interface Expiring {
@@ -14,7 +15,8 @@ export interface Expiring {
 /** See the header. */
 export class Deadlines {
   readonly #clock: Clock;
-  readonly #expiring = new Set<Expiring>();
+  readonly #expiring = new Roster<number, Expiring>();
+  #lastTicket = 0;
   #timer: Timer | null = null;
   #firesAt = Number.POSITIVE_INFINITY;
 
@@ -27,15 +29,17 @@ export class Deadlines {
     return this.#expiring.size;
   }
 
-  /** Watches over it until `remove`. */
-  add(expiring: Expiring): void {
-    this.#expiring.add(expiring);
+  /** Watches over it until `remove` of the number that it answers. */
+  add(expiring: Expiring): number {
+    this.#lastTicket += 1;
+    this.#expiring.set(this.#lastTicket, expiring);
     if (expiring.dueAt < this.#firesAt) this.#fireAt(expiring.dueAt);
+    return this.#lastTicket;
   }
 
   /** It has ended. */
-  remove(expiring: Expiring): void {
-    this.#expiring.delete(expiring);
+  remove(ticket: number): void {
+    this.#expiring.delete(ticket);
   }
 
   /** Nothing is watched over any more. */
@@ -55,9 +59,9 @@ export class Deadlines {
 
   #onTimer(): void {
     const now = this.#clock.now();
-    for (const each of this.#expiring) if (each.dueAt <= now) each.onDue();
+    for (const each of this.#expiring.values()) if (each.dueAt <= now) each.onDue();
     let earliest = Number.POSITIVE_INFINITY;
-    for (const { dueAt } of this.#expiring) earliest = Math.min(earliest, dueAt);
+    for (const { dueAt } of this.#expiring.values()) earliest = Math.min(earliest, dueAt);
     this.#fireAt(earliest);
   }
 }

@@ -61,6 +61,8 @@ export class Run<Result> implements ExchangeOwner, Expiring, OperationHost<Resul
   /** Why it is waiting, or asking once more, when that is not a lost connection. */
   #refusal: string | null = null;
   #dueAt = 0;
+  /** Of its deadline. */
+  #ticket = 0;
   #beginnings = 0;
 
   /** `settled` is called once, in a later turn than `start` or within `abandon`. */
@@ -80,7 +82,7 @@ export class Run<Result> implements ExchangeOwner, Expiring, OperationHost<Resul
   start(): void {
     this.#phase = "queued";
     this.#dueAt = this.now() + this.#options.deadlineMs;
-    this.#context.deadlines.add(this);
+    this.#ticket = this.#context.deadlines.add(this);
     const withdraw = this.#context.gate.enter(() => {
       this.#isInside = true;
       if (this.#phase === "queued") this.#seekConnection();
@@ -241,7 +243,7 @@ export class Run<Result> implements ExchangeOwner, Expiring, OperationHost<Resul
     if (this.#phase === "ended") return;
     const wasRunning = this.#phase === "running";
     this.#phase = "ended";
-    this.#context.deadlines.remove(this);
+    this.#context.deadlines.remove(this.#ticket);
     this.#pause?.cancel();
     this.#withdraw?.();
     const exchange = this.#exchange;

@@ -4,6 +4,7 @@
 import { CODE_RULES_DEFAULT } from "../core/code.ts";
 import { CacheError, isErrorCode } from "../core/errors.ts";
 import type { Clock, Random, Timer } from "../core/ports.ts";
+import { Roster } from "../core/roster.ts";
 import type { Connection, Dialer, Envelope } from "../wire/connection.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
 import { Exchange, type ExchangeCarrier, type ExchangeOwner, type Welcome } from "./exchange.ts";
@@ -50,9 +51,9 @@ type Phase = "idle" | "dialling" | "greeting" | "open" | "closing" | "pausing" |
 /** One session; see the header. */
 export class Session implements ExchangeCarrier {
   readonly #options: SessionOptions;
-  readonly #exchanges = new Map<number, Exchange>();
+  readonly #exchanges = new Roster<number, Exchange>();
   readonly #waiting = new Map<ExchangeOwner, number>();
-  readonly #pings = new Map<number, () => void>();
+  readonly #pings = new Roster<number, () => void>();
   /** Ended exchanges whose memory the transport still holds. */
   readonly #draining = new Map<Exchange, Timer>();
   #phase: Phase = "idle";

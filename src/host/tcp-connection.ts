@@ -5,6 +5,7 @@
 import type { Socket } from "node:net";
 import { AssertionError, assert } from "../core/assert.ts";
 import type { Connection, ConnectionHandler, Envelope } from "../wire/connection.ts";
+import { Fifo } from "../wire/fifo.ts";
 import { FrameEncoder, type Peer } from "../wire/message-codec.ts";
 import type { Message } from "../wire/messages.ts";
 import { Outbox, type QueuedFrame } from "../wire/outbox.ts";
@@ -65,7 +66,8 @@ export class TcpConnection implements Connection {
   #isTurnOver = false;
   #closeReason: string | null = null;
   #isOver = false;
-  #inSocket = new Set<QueuedFrame<Uint8Array>>();
+  /** What was handed to the socket, one write after the other; each ends before the next. */
+  readonly #inSocket = new Fifo<readonly QueuedFrame<Uint8Array>[]>();
   #settled: (() => void)[] = [];
   #closeTimer: NodeJS.Timeout | undefined;
   /** Why it was closed, where the other side broke the protocol. */
@@ -274,7 +276,6 @@ export class TcpConnection implements Connection {
     let bytes = 0;
     for (const frame of frames) {
       bytes += frame.bytes;
-      if (frame.onSent !== null) this.#inSocket.add(frame);
       small.push(frame.content);
       if (frame.body === null) continue;
       if (frame.body.length <= JOINED_BODY_BYTES_MAX) {
@@ -287,18 +288,19 @@ export class TcpConnection implements Connection {
     joinSmall();
     this.#socketBytes += bytes;
     this.#turnBytes += bytes;
+    this.#inSocket.push(frames);
     const last = pieces.pop()!;
     socket.cork();
     for (const piece of pieces) socket.write(piece);
-    socket.write(last, () => this.#sent(frames, bytes));
+    socket.write(last, () => this.#sent(bytes));
     socket.uncork();
   }
 
-  #sent(frames: readonly QueuedFrame<Uint8Array>[], bytes: number): void {
+  #sent(bytes: number): void {
+    if (this.#isOver) return;
     this.#socketBytes -= bytes;
-    for (const frame of frames) {
-      if (frame.onSent !== null && this.#inSocket.delete(frame)) this.#callEdge(frame.onSent);
-    }
+    for (const { onSent } of this.#inSocket.shift() ?? [])
+      if (onSent !== null) this.#callEdge(onSent);
     this.#pump();
     if (this.#outbox.queuedBytes === 0) this.#turnBytes = 0;
   }
@@ -308,8 +310,10 @@ export class TcpConnection implements Connection {
     this.#isOver = true;
     clearTimeout(this.#closeTimer);
     this.#parser.stop();
-    const unsent = [...this.#inSocket, ...this.#outbox.take(Number.POSITIVE_INFINITY)];
-    this.#inSocket.clear();
+    const unsent: QueuedFrame<Uint8Array>[] = [];
+    for (let frames = this.#inSocket.shift(); frames !== undefined; frames = this.#inSocket.shift())
+      unsent.push(...frames);
+    unsent.push(...this.#outbox.take(Number.POSITIVE_INFINITY));
     this.#socketBytes = 0;
     this.#callSettled();
     for (const { onSent } of unsent) if (onSent !== null) this.#callEdge(onSent);

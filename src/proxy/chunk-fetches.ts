@@ -2,6 +2,7 @@
 
 import { assert } from "../core/assert.ts";
 import type { Clock } from "../core/ports.ts";
+import { Roster } from "../core/roster.ts";
 import { ChunkFetch, type FetchReader } from "./chunk-fetch.ts";
 import type { ProxyCounters } from "./counters.ts";
 import type { TransferLatency } from "./latency.ts";
@@ -22,7 +23,7 @@ export interface ChunkFetchesContext {
 /** See the header. */
 export class ChunkFetches {
   readonly #context: ChunkFetchesContext;
-  readonly #running = new Map<string, ChunkFetch>();
+  readonly #running = new Roster<string, ChunkFetch>();
 
   constructor(context: ChunkFetchesContext) {
     this.#context = context;

@@ -7,6 +7,7 @@ import { keyFault, type ObjectKey } from "../core/ids.ts";
 import { toHex } from "../core/invocation.ts";
 import type { Membership } from "../core/membership.ts";
 import type { Crypto, Timer } from "../core/ports.ts";
+import { Roster } from "../core/roster.ts";
 import type { Connection, ConnectionHandler, Envelope } from "../wire/connection.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
 import { admit } from "./admission.ts";
@@ -50,7 +51,7 @@ export interface ClientSessionContext extends OperationContext {
 export class ClientSession implements ConnectionHandler {
   readonly connection: Connection;
   readonly #context: ClientSessionContext;
-  readonly #operations = new Map<number, Operation>();
+  readonly #operations = new Roster<number, Operation>();
   readonly #helloTimer: Timer;
   readonly #isLocal: boolean;
   /** What the client may do; null until its token is known. */

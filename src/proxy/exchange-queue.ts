@@ -2,6 +2,7 @@
 // told how they ended. Each is in one place at a time; it wakes nobody and sends nothing.
 
 import type { Clock } from "../core/ports.ts";
+import { Roster } from "../core/roster.ts";
 import type { Exchange, ExchangeEnd } from "./exchange.ts";
 
 /** Exchanges that may wait for one node; beyond this they end as unreachable at once. */
@@ -10,7 +11,7 @@ const WAITING_EXCHANGES_MAX = 10_000;
 /** The exchanges of one link. */
 export class ExchangeQueue {
   readonly #clock: Clock;
-  readonly #running = new Map<number, Exchange>();
+  readonly #running = new Roster<number, Exchange>();
   #waiting: Exchange[] = [];
   /** Taken out of the above and about to be told so; `remove` still reaches them. */
   readonly #ending = new Set<Exchange>();

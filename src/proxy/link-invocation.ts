@@ -3,6 +3,7 @@
 
 import type { InstanceId, InvocationId } from "../core/ids.ts";
 import type { Purpose } from "../core/ports.ts";
+import { Roster } from "../core/roster.ts";
 import { MESSAGES, type Message, type MessageOf } from "../wire/messages.ts";
 import type { FunctionSession } from "./function-session.ts";
 
@@ -21,7 +22,7 @@ interface Invocation {
 
 /** All of one link, by number. */
 export class Invocations {
-  readonly #all = new Map<InvocationId, Invocation>();
+  readonly #all = new Roster<InvocationId, Invocation>();
 
   get size(): number {
     return this.#all.size;

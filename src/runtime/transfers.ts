@@ -7,6 +7,7 @@ import { createHasher } from "../checksum/hasher.ts";
 import { assert } from "../core/assert.ts";
 import { STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
 import type { Clock } from "../core/ports.ts";
+import { Roster } from "../core/roster.ts";
 import type { Message, MessageOf, WireChunkId } from "../wire/messages.ts";
 import type { ChunkStore, StoredChunk } from "./chunk-store.ts";
 import { Deadline } from "./deadline.ts";
@@ -60,7 +61,7 @@ export class Transfers {
   readonly #clock: Clock;
   readonly #store: ChunkStore;
   readonly #port: TransferPort;
-  readonly #open = new Map<number, Transfer>();
+  readonly #open = new Roster<number, Transfer>();
   readonly #sweep: Deadline;
 
   constructor(clock: Clock, store: ChunkStore, port: TransferPort) {

@@ -3,6 +3,7 @@
 // never again, so what a frozen machine sends minutes later finds none. It does not know what a ticket is for.
 
 import type { Clock, Timer } from "../core/ports.ts";
+import { Roster } from "../core/roster.ts";
 import type { Connection, Envelope } from "./connection.ts";
 import type { Message, MessageOf } from "./messages.ts";
 import type { Tickets } from "./tickets.ts";
@@ -38,7 +39,7 @@ export interface DirectLineOptions {
 export class DirectLine {
   readonly connection: Connection;
   readonly #options: DirectLineOptions;
-  readonly #channels = new Map<number, LineChannel>();
+  readonly #channels = new Roster<number, LineChannel>();
   #nextChannel: number;
   /** Whose place the body under way is written to: there is one body at a time. */
   #placed: LineChannel | null = null;

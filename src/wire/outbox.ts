@@ -2,6 +2,7 @@
 // nothing overtakes anything of its own channel. So a PING put behind 400 MB of bodies is the next to leave.
 // Pure: it never writes, and sets no bound on bodies; flow control does (credit), and the connection on the rest.
 
+import { Roster } from "../core/roster.ts";
 import { Fifo } from "./fifo.ts";
 
 /** One frame that waits to be sent. `content` is the transport's: an encoded header, or the message itself. */
@@ -20,7 +21,7 @@ export class Outbox<Content> {
   /** Frames that wait for nothing but the socket. */
   readonly #ready = new Fifo<QueuedFrame<Content>>();
   /** Of channels with queued bodies: all that is queued, a body at the head. */
-  readonly #byChannel = new Map<number, Fifo<QueuedFrame<Content>>>();
+  readonly #byChannel = new Roster<number, Fifo<QueuedFrame<Content>>>();
   /** The channels of that map, in the order of their turns. */
   readonly #turns = new Fifo<number>();
   #queuedBytes = 0;

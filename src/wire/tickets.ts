@@ -3,6 +3,7 @@
 
 import { toHex } from "../core/invocation.ts";
 import type { Clock } from "../core/ports.ts";
+import { Roster } from "../core/roster.ts";
 import type { ChannelOwner, DirectLine, LineChannel } from "./direct-line.ts";
 
 /** Redemptions that wait for their ticket; the oldest gives way. */
@@ -28,8 +29,11 @@ interface Early {
 export class Tickets {
   readonly #clock: Clock;
   readonly #earlyMax: number;
-  readonly #held = new Map<string, { readonly holder: TicketHolder; readonly line: DirectLine }>();
-  readonly #early = new Map<string, Early>();
+  readonly #held = new Roster<
+    string,
+    { readonly holder: TicketHolder; readonly line: DirectLine }
+  >();
+  readonly #early = new Roster<string, Early>();
   /** Redemptions of tickets that were not known, or meant for another connection. */
   refused = 0;
 

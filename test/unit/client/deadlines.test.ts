@@ -21,6 +21,7 @@ class CountingClock extends HandClock {
 
 /** Somebody with a deadline, which it moves as often as it has extensions. */
 interface Waiter extends Expiring {
+  ticket: number;
   dueAt: number;
   readonly toldAt: number[];
 }
@@ -51,17 +52,18 @@ test("deadlines: each is told when it is due, again when it has moved, never onc
         const now = clock.now();
         if (delayMs === null) {
           const removed = waiters[which];
-          if (removed !== undefined) deadlines.remove(removed);
+          if (removed !== undefined) deadlines.remove(removed.ticket);
           expected[which] = (expected[which] ?? []).filter((at) => at <= now);
         } else {
           let left = extensions;
           const waiter: Waiter = {
             dueAt: now + delayMs,
+            ticket: 0,
             toldAt: [],
             onDue: () => {
               waiter.toldAt.push(clock.now());
               if (left-- > 0) waiter.dueAt = clock.now() + EXTENSION_MS;
-              else deadlines.remove(waiter);
+              else deadlines.remove(waiter.ticket);
             },
           };
           expected[waiters.length] = Array.from(
@@ -69,7 +71,7 @@ test("deadlines: each is told when it is due, again when it has moved, never onc
             (_, time) => now + delayMs + time * EXTENSION_MS,
           );
           waiters.push(waiter);
-          deadlines.add(waiter);
+          waiter.ticket = deadlines.add(waiter);
         }
         await clock.pass(thenMs);
       }
@@ -88,8 +90,7 @@ test("deadlines: operations that end in time cost one timer together, and none i
   const deadlines = new Deadlines(clock);
   for (let count = 0; count < 1_000; count++) {
     const expiring = { dueAt: clock.now() + 60_000, onDue: () => assert.fail("it had ended") };
-    deadlines.add(expiring);
-    deadlines.remove(expiring);
+    deadlines.remove(deadlines.add(expiring));
   }
   assert.equal(clock.timersMade, 1);
   deadlines.close();

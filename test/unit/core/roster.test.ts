@@ -1,0 +1,95 @@
+// The roster against a Map: the same for any sequence of changes, also while it is walked; and what a Map does that it
+// must not: keep what was deleted alive.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import fc from "fast-check";
+import { Roster } from "../../../src/core/roster.ts";
+
+const key = fc.integer({ min: 0, max: 12 });
+const step = fc.oneof(
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("set" as const), key, value: fc.nat() }) },
+  { weight: 6, arbitrary: fc.record({ kind: fc.constant("delete" as const), key }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("clear" as const) }) },
+);
+
+test("roster: is a Map, in its order, for any sequence of changes", () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const roster = new Roster<number, number>();
+      const twin = new Map<number, number>();
+      for (const each of steps) {
+        if (each.kind === "clear") {
+          roster.clear();
+          twin.clear();
+        } else if (each.kind === "set") {
+          roster.set(each.key, each.value);
+          twin.set(each.key, each.value);
+        } else assert.equal(roster.delete(each.key), twin.delete(each.key));
+        assert.equal(roster.size, twin.size);
+        assert.deepEqual([...roster], [...twin]);
+        assert.deepEqual([...roster.keys()], [...twin.keys()]);
+        assert.deepEqual([...roster.values()], [...twin.values()]);
+        for (let at = 0; at <= 12; at++) {
+          assert.equal(roster.get(at), twin.get(at));
+          assert.equal(roster.has(at), twin.has(at));
+        }
+      }
+    }),
+  );
+});
+
+test("roster: what is deleted while it is walked does not come, what is added does", () => {
+  for (const make of [() => new Roster<string, string>(), () => new Map<string, string>()]) {
+    const each = make();
+    for (const name of ["a", "b", "c"]) each.set(name, name);
+    const seen: string[] = [];
+    for (const value of each.values()) {
+      seen.push(value);
+      if (value === "a") {
+        each.delete("b");
+        each.set("d", "d");
+      }
+    }
+    assert.deepEqual(seen, ["a", "c", "d"]);
+  }
+});
+
+test("roster: gives back what a burst took, once it is empty", () => {
+  const roster = new Roster<number, object>();
+  for (let at = 0; at < 5_000; at++) roster.set(at, {});
+  for (let at = 0; at < 5_000; at++) roster.delete(at);
+  roster.set(1, {});
+  assert.deepEqual([...roster.keys()], [1]);
+});
+
+/** Bytes that collections of young objects leave of 20 MB that came and went, fifty at a time, after a full collection. */
+function leftBy(each: {
+  set(key: number, value: object): unknown;
+  delete(key: number): boolean;
+}): number {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as (how?: { readonly type: "minor" }) => void;
+  const cycle = (from: number, to: number): void => {
+    for (let at = from; at < to; at++) {
+      each.set(at, Array.from({ length: 128 }, () => at));
+      each.delete(at - 50);
+    }
+  };
+  cycle(0, 1_000);
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let round = 1; round <= 20; round++) {
+    cycle(1_000 * round, 1_000 * (round + 1));
+    collect({ type: "minor" });
+  }
+  collect({ type: "minor" });
+  return process.memoryUsage().heapUsed - before;
+}
+
+test("roster: after a full collection what was deleted still goes with the young", () => {
+  const left = leftBy(new Roster<number, object>());
+  assert(left < 4e6, `${left} bytes are left`);
+});
