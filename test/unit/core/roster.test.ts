@@ -74,7 +74,10 @@ function leftBy(each: {
   const collect = runInNewContext("gc") as (how?: { readonly type: "minor" }) => void;
   const cycle = (from: number, to: number): void => {
     for (let at = from; at < to; at++) {
-      each.set(at, Array.from({ length: 128 }, () => at));
+      each.set(
+        at,
+        Array.from({ length: 128 }, () => at),
+      );
       each.delete(at - 50);
     }
   };
