@@ -49,14 +49,16 @@ export class BufferSink implements GetSink {
         return tooSmall(bytes, this.#into.length);
       }
     }
-    this.#isApart = this.#into !== null && this.#mayKeep(found);
+    const mayKeep = this.#mayKeep(found);
+    this.#isApart = this.#into !== null && mayKeep;
     if (this.#into !== null && !this.#isApart) {
       this.#result = this.#into.subarray(0, bytes);
       return null;
     }
     if (this.#result.length === bytes) return null;
     try {
-      this.#result = this.#allocate(bytes);
+      // What is kept is alone in its memory: a slice of a pool would keep the pool, and count for less than it takes.
+      this.#result = mayKeep ? new Uint8Array(bytes) : this.#allocate(bytes);
       return null;
     } catch (error) {
       return new CacheError(

@@ -12,6 +12,9 @@ export interface Expiring {
   onDue(): void;
 }
 
+/** A timer keeps the process alive: once nothing is watched over it is set for soon, if nothing begins until then. */
+const IDLE_MS_MAX = 1_000;
+
 /** See the header. */
 export class Deadlines {
   readonly #clock: Clock;
@@ -19,6 +22,8 @@ export class Deadlines {
   #lastTicket = 0;
   #timer: Timer | null = null;
   #firesAt = Number.POSITIVE_INFINITY;
+  /** It fires within IDLE_MS_MAX. */
+  #isSoon = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -40,6 +45,10 @@ export class Deadlines {
   /** It has ended. */
   remove(ticket: number): void {
     this.#expiring.delete(ticket);
+    if (this.#expiring.size > 0 || this.#isSoon || this.#timer === null) return;
+    const soon = this.#clock.now() + IDLE_MS_MAX;
+    if (soon < this.#firesAt) this.#fireAt(soon);
+    this.#isSoon = true;
   }
 
   /** Nothing is watched over any more. */
@@ -52,16 +61,21 @@ export class Deadlines {
     this.#timer?.cancel();
     this.#timer = null;
     this.#firesAt = at;
+    this.#isSoon = false;
     if (at === Number.POSITIVE_INFINITY) return;
     const delayMs = Math.max(0, at - this.#clock.now());
     this.#timer = this.#clock.setTimer(delayMs, () => this.#onTimer());
   }
 
   #onTimer(): void {
+    this.#fireAt(Number.POSITIVE_INFINITY);
     const now = this.#clock.now();
-    for (const each of this.#expiring.values()) if (each.dueAt <= now) each.onDue();
-    let earliest = Number.POSITIVE_INFINITY;
-    for (const { dueAt } of this.#expiring.values()) earliest = Math.min(earliest, dueAt);
-    this.#fireAt(earliest);
+    try {
+      for (const each of this.#expiring.values()) if (each.dueAt <= now) each.onDue();
+    } finally {
+      let earliest = Number.POSITIVE_INFINITY;
+      for (const { dueAt } of this.#expiring.values()) earliest = Math.min(earliest, dueAt);
+      this.#fireAt(earliest);
+    }
   }
 }

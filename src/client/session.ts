@@ -66,7 +66,8 @@ export class Session implements ExchangeCarrier {
   /** Something came since the last look. */
   #isHeard = false;
   #openedAt = 0;
-  #isPinged = false;
+  /** When it was pinged because nothing came; null: it was not, or something came since. */
+  #pingedAt: number | null = null;
   #watch: Timer | null = null;
   #pause: Timer | null = null;
   #onClosed: (() => void) | null = null;
@@ -225,7 +226,7 @@ export class Session implements ExchangeCarrier {
       });
       const { clientId, token, agent } = this.#options;
       this.send(0, { kind: "hello", clientId, token, epoch: this.#options.epoch?.() ?? 0, agent });
-      this.#isPinged = false;
+      this.#pingedAt = null;
       this.#watch = clock.setTimer(DIAL_MS_MAX, () => this.#onWatch());
     });
   }
@@ -240,11 +241,15 @@ export class Session implements ExchangeCarrier {
     const { clock, random } = this.#options;
     const now = clock.now();
     if (this.#isHeard) this.#noteHeard(now);
-    const silentMs = now - this.#lastHeardAt;
-    if (silentMs >= 2 * SILENCE_MS_MAX)
-      return this.fault(`nothing came for ${Math.round(silentMs / 1_000)} s`);
-    if (silentMs >= SILENCE_MS_MAX && !this.#isPinged) {
-      this.#isPinged = true;
+    const pingedAt = this.#pingedAt;
+    if (pingedAt !== null && now - pingedAt >= SILENCE_MS_MAX) {
+      // After a freeze timers come first, and the answer may be waiting.
+      clock.afterInput(() => {
+        if (this.#pingedAt !== pingedAt || this.#isHeard) return;
+        this.fault(`nothing came for ${Math.round((now - this.#lastHeardAt) / 1_000)} s`);
+      });
+    } else if (pingedAt === null && now - this.#lastHeardAt >= SILENCE_MS_MAX) {
+      this.#pingedAt = now;
       this.send(0, { kind: "ping", nonce: random.u32() });
     }
     this.#watch = clock.setTimer(LOOK_MS, () => this.#onWatch());
@@ -253,7 +258,7 @@ export class Session implements ExchangeCarrier {
   #noteHeard(now: number): void {
     this.#lastHeardAt = now;
     this.#isHeard = false;
-    this.#isPinged = false;
+    this.#pingedAt = null;
   }
 
   #bodyPlace(envelope: Envelope, message: Message, bytes: number): Uint8Array | null {

@@ -146,5 +146,10 @@ function settingsOf(options: DialOptions): ClientSettings {
       `unknown option "${unknown[0]}"; there are url, urls, ring or proxy, direct, ${SETTING_NAMES.join(", ")}`,
     );
   }
+  for (const name of ["token", "agent"] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== "string")
+      throw new CacheError("ICACHE_INVALID", `${name} is a string, not a ${typeof value}`);
+  }
   return options;
 }

@@ -312,8 +312,8 @@ export class TcpConnection implements Connection {
     this.#parser.stop();
     const unsent: QueuedFrame<Uint8Array>[] = [];
     for (let frames = this.#inSocket.shift(); frames !== undefined; frames = this.#inSocket.shift())
-      unsent.push(...frames);
-    unsent.push(...this.#outbox.take(Number.POSITIVE_INFINITY));
+      for (const frame of frames) unsent.push(frame);
+    for (const frame of this.#outbox.take(Number.POSITIVE_INFINITY)) unsent.push(frame);
     this.#socketBytes = 0;
     this.#callSettled();
     for (const { onSent } of unsent) if (onSent !== null) this.#callEdge(onSent);

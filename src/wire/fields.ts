@@ -48,6 +48,8 @@ export class FrameWriter implements FieldWriter {
   }
 
   text(value: string, bytesMax: number): void {
+    // Callers in plain JavaScript may hand in anything; a length that is no number would spoil all that follows.
+    if (typeof value !== "string") throw new RangeError(`text is a string, not a ${typeof value}`);
     const lengthAt = this.#claim(2);
     if (value.length > this.bytes.length - this.#at || !this.#ascii(value)) {
       // Longer than its units by a factor of three at most, and seldom: memory of its own costs less than looking ahead.

@@ -175,6 +175,24 @@ test("a silent connection is pinged after 15 s and given up after 15 more, or up
   await cache.close();
 });
 
+test("a freeze is no silence: the connection is asked first, and stays", async () => {
+  const clock = new HandClock();
+  const { cache, proxy } = world({ clock });
+  await cache.has("k");
+  await clock.pass(6_000);
+  for (const ms of [60_000, 29_000, 3_600_000]) {
+    const pings = proxy.count("ping");
+    await clock.freeze(ms);
+    await clock.pass(1_000);
+    assert.equal(proxy.count("ping"), pings + 1);
+    assert.equal(proxy.connections, 1);
+    await clock.pass(5_000);
+  }
+  assert.equal(await cache.has("k"), false);
+  assert.equal(proxy.connections, 1);
+  await cache.close();
+});
+
 test("a deadline ends an operation and tells the proxy", async () => {
   const clock = new HandClock();
   const { cache, proxy } = world({ clock });

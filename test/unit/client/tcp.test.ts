@@ -62,6 +62,10 @@ test("connect: talks to a proxy in this process, and says what options there are
     code: "ICACHE_INVALID",
     message: /unknown option "tokn"/,
   });
+  assert.throws(() => connect({ url: "h:1", token: 12_345 } as never), {
+    code: "ICACHE_INVALID",
+    message: "token is a string, not a number",
+  });
 });
 
 test("connect: nothing listens there", async () => {

@@ -93,6 +93,13 @@ export class HandClock implements Clock {
     return this.#timers.size;
   }
 
+  /** The process stands still for so long: what is due comes all at once, before what came meanwhile is read. */
+  async freeze(ms: number): Promise<void> {
+    await settle();
+    this.#now += ms;
+    await this.pass(0);
+  }
+
   /** Lets this much time pass, timer by timer, and what follows from each happen. */
   async pass(ms: number): Promise<void> {
     const end = this.#now + ms;

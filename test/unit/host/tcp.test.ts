@@ -196,6 +196,24 @@ test("tcp: a peer that never reads its answers is cut off", async () => {
   await listener.close("end");
 });
 
+test("tcp: a connection with 200,000 messages to send ends like any other", async () => {
+  const { listener, next } = await listen();
+  const coming = next();
+  const raw = connect(listener.port, "127.0.0.1");
+  raw.pause();
+  const far = await coming;
+  const body = new Uint8Array(1);
+  let sent = 0;
+  for (let count = 0; count < 200_000; count++)
+    far.connection.send(ENVELOPE, dataAt(0), body, () => void (sent += 1));
+  far.connection.abort("enough");
+  assert.equal(await far.closed(), "enough");
+  assert.equal(sent, 200_000);
+  raw.on("error", () => {});
+  raw.destroy();
+  await listener.close("end");
+});
+
 test("tcp: connections that are not welcomed in time are closed, a byte now and then or not", async () => {
   const { listener } = await listen({ isWelcoming: false, welcomeMsMax: 150 });
   const raws = Array.from({ length: 20 }, () => connect(listener.port, "127.0.0.1"));

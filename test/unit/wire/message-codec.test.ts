@@ -66,6 +66,9 @@ test("codec: values that do not fit are the sender's error, and the encoder stay
     [{ kind: "ping", nonce: 1 }, 1],
     [{ kind: "challenge", nonce: new Uint8Array(31) }, 0],
     [{ kind: "stat", key: "k".repeat(1_025) }, 0],
+    [{ kind: "stat", key: "ü".repeat(513) }, 0],
+    // As from a caller in plain JavaScript.
+    [{ kind: "stat", key: 12_345 as unknown as string }, 0],
     [{ kind: "data", stripe: 0, index: 256, attempt: 0, offset: 0 }, 1],
     [{ kind: "data", stripe: 0, index: 0, attempt: 0, offset: 0 }, 0],
     [{ kind: "data", stripe: 0, index: 0, attempt: 0, offset: 0 }, 1_048_577],
