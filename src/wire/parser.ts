@@ -21,6 +21,8 @@ const PARTIAL_BYTES_MIN = 1_024;
  */
 const BEHIND_BODY_BYTES = 4_096;
 const LONG_BODY_BYTES_MIN = 65_536;
+/** The rest of a short body is read with what comes behind it, and copied, if it is shorter: a read of its own costs more. */
+const REST_IN_PLACE_BYTES_MIN = 8_192;
 
 /** What a parser calls, synchronously, from within `advance` and `feed`. */
 export type FrameSink = Pick<ConnectionHandler, "bodyPlace" | "onMessage">;
@@ -46,6 +48,12 @@ interface PendingBody {
   readonly place: Uint8Array | null;
   readonly bodyBytes: number;
   restBytes: number;
+}
+
+type PlacedBody = PendingBody & { readonly place: Uint8Array };
+
+function isPlaced(body: PendingBody): body is PlacedBody {
+  return body.place !== null;
 }
 
 /** An incremental parser of one direction of one connection. After a WireFault it is of no further use. */
@@ -95,10 +103,8 @@ export class FrameParser {
 
   /** Where the next bytes go; never empty. */
   place(): Uint8Array {
-    const body = this.#body;
-    if (body !== null && body.place !== null) {
-      return body.place.subarray(body.place.length - body.restBytes);
-    }
+    const body = this.#bodyInPlace;
+    if (body !== null) return body.place.subarray(body.place.length - body.restBytes);
     if (this.#partial !== null) return this.#partial.subarray(this.#partialBytes);
     return this.#isBehindBody ? this.#shortScratch : this.#scratch;
   }
@@ -106,8 +112,8 @@ export class FrameParser {
   /** `count` bytes were written to the start of what `place` answered last. */
   advance(count: number): void {
     if (this.#isStopped) return;
-    const body = this.#body;
-    if (body !== null && body.place !== null) {
+    const body = this.#bodyInPlace;
+    if (body !== null) {
       this.#fill(body, count);
       return;
     }
@@ -124,9 +130,7 @@ export class FrameParser {
   feed(chunk: Uint8Array): void {
     let at = 0;
     while (at < chunk.length && !this.#isStopped) {
-      const isWaiting =
-        this.#partial !== null || (this.#body !== null && this.#body.place !== null);
-      if (!isWaiting) {
+      if (this.#partial === null && this.#bodyInPlace === null) {
         this.#keep(chunk, this.#parse(chunk, at, chunk.length), chunk.length);
         return;
       }
@@ -136,6 +140,15 @@ export class FrameParser {
       at += count;
       this.advance(count);
     }
+  }
+
+  /** The body that is received where it belongs: the same from `place` to `advance`. */
+  get #bodyInPlace(): PlacedBody | null {
+    const body = this.#body;
+    if (body === null || !isPlaced(body)) return null;
+    const isWorthIt =
+      body.bodyBytes >= LONG_BODY_BYTES_MIN || body.restBytes >= REST_IN_PLACE_BYTES_MIN;
+    return isWorthIt ? body : null;
   }
 
   /** Takes whole frames, and the body that is under way, from [at, end); answers where it stopped. */

@@ -181,7 +181,8 @@ test("parser: behind a short body all of the scratch is read into, behind a long
     assert.deepEqual(body, new Uint8Array(1_024).fill(at));
   });
   assert.equal(sink.letters.length, 310);
-  assert.ok(reads <= 2 + (2 * stream.length) / 32_768, `${reads} reads`);
+  // The rest of a body that a read cut does not come alone.
+  assert.ok(reads <= 3 + stream.length / 32_768, `${reads} reads`);
 });
 
 test("parser: stopped from within a handler, it calls nothing more", () => {
