@@ -2,6 +2,7 @@
 // for more as the sink has room. The protocol's steps are in docs/protocol/operations.md. Synchronous; no promise.
 
 import { keyHash } from "../checksum/chunk-digest.ts";
+import { chunkCount, isReplicated } from "../core/code.ts";
 import { CacheError } from "../core/errors.ts";
 import { keyBytes } from "../core/ids.ts";
 import { stripeLength, stripeOffset } from "../core/layout.ts";
@@ -179,15 +180,19 @@ export class GetOperation implements Operation {
 
   /** All that `found` and `chunk` say, in one; the chunk's only part follows. */
   #onWhole(message: MessageOf<"whole">): void {
-    const { index, bytes, digestLow, digestHigh, dataChunks, stripeCount } = message;
-    const isPossible = dataChunks === 1 && stripeCount === 1 && this.#found === null;
+    const { index, bytes, digestLow, digestHigh, stripeCount } = message;
+    const isPossible =
+      isReplicated(message) &&
+      index < chunkCount(message) &&
+      stripeCount === 1 &&
+      this.#found === null;
     if (!isPossible || this.#asked?.isWholeBad === true)
       return this.#host.broken("a whole object, where it cannot be or was bad before");
     this.#isWhole = true;
     const found = this.#describe(foundOf(message));
     if (found === null) return;
-    const isCopy = index === 0 && bytes > 0 && found.start === 0 && found.end === bytes;
-    const target = isCopy ? this.#sink.target(0, 0, bytes) : null;
+    const isAll = bytes > 0 && found.start === 0 && found.end === bytes;
+    const target = isAll ? this.#sink.target(0, 0, bytes) : null;
     if (target === null) {
       this.#beginStripes(found);
       this.#onChunk({ kind: "chunk", stripe: 0, index, attempt: 0, bytes, digestLow, digestHigh });

@@ -1,11 +1,13 @@
 // One stripe of a GET being put together: says where each part that comes in goes, verifies whole chunks, and
-// reconstructs what is missing. Data chunks that are wanted whole lie in their final place from the start; parity
-// and chunks that a range cuts lie in scratch memory. It trusts nothing that comes in, and sends nothing.
+// reconstructs what is missing. Data chunks that are wanted whole lie in their final place from the start, as does the
+// first of several copies; parity and chunks that a range cuts lie in scratch memory. It trusts nothing that comes in,
+// and sends nothing.
 
 import { type ChunkIdentity, chunkDigest, seedOf } from "../checksum/chunk-digest.ts";
 import type { Digest } from "../checksum/columns.ts";
 import { createHasher, type Hasher } from "../checksum/hasher.ts";
-import type { CodeSpec } from "../core/code.ts";
+import { assert } from "../core/assert.ts";
+import { type CodeSpec, isReplicated } from "../core/code.ts";
 import { chunkLength, chunkStride } from "../core/layout.ts";
 import { createCode } from "../erasure/code.ts";
 import type { MessageOf } from "../wire/messages.ts";
@@ -46,7 +48,10 @@ export class StripeAssembly {
   readonly #target: Uint8Array;
   readonly #pool: BufferPool;
   readonly #stride: number;
+  readonly #isReplicated: boolean;
   readonly #chunks: Chunk[] = [];
+  /** Of copies: the one that is received where the stripe belongs. */
+  #placed: Chunk | null = null;
   readonly #erased = new Set<number>();
   readonly #leases: Lease[] = [];
   #goodCount = 0;
@@ -58,6 +63,7 @@ export class StripeAssembly {
     this.#target = target;
     this.#pool = pool;
     const { dataChunks, parityChunks } = spec.code;
+    this.#isReplicated = isReplicated(spec.code);
     this.#stride = chunkStride(spec.stripeBytes, dataChunks);
     for (let index = 0; index < dataChunks + parityChunks; index++) {
       const bytes = chunkLength(spec.stripeBytes, dataChunks, index);
@@ -161,6 +167,11 @@ export class StripeAssembly {
    * not writing to where it would be reconstructed.
    */
   get isReady(): boolean {
+    if (this.#isReplicated) {
+      const placed = this.#placed;
+      const isPlaceFree = placed === null || !placed.isReceiving || placed.status === "good";
+      return this.#goodCount > 0 && isPlaceFree;
+    }
     let lacksWanted = false;
     for (const chunk of this.#chunks) {
       if (chunk.status === "good" || !this.#isWanted(chunk)) continue;
@@ -173,6 +184,10 @@ export class StripeAssembly {
   /** Reconstructs what is missing, fills the target, and says how many chunks had to be reconstructed. */
   finish(): number {
     this.#isFinished = true;
+    if (this.#isReplicated) {
+      if (this.#placed?.status !== "good") this.#copyWanted(this.#goodCopy);
+      return 0;
+    }
     const missing = this.#chunks.filter(
       (chunk) => chunk.status !== "good" && this.#isWanted(chunk),
     );
@@ -271,15 +286,21 @@ export class StripeAssembly {
     );
   }
 
+  /** Where in the stripe its bytes belong; null: nowhere. */
+  #offsetOf(chunk: Chunk): number | null {
+    if (this.#isReplicated) return 0;
+    return chunk.index < this.spec.code.dataChunks ? chunk.index * this.#stride : null;
+  }
+
   #isInPlace(chunk: Chunk): boolean {
-    const { code, start, end } = this.spec;
-    const offset = chunk.index * this.#stride;
-    return chunk.index < code.dataChunks && offset >= start && offset + chunk.bytes <= end;
+    const { start, end } = this.spec;
+    const offset = this.#offsetOf(chunk);
+    return offset !== null && offset >= start && offset + chunk.bytes <= end;
   }
 
   #memoryOf(chunk: Chunk): Uint8Array {
-    if (this.#isInPlace(chunk)) {
-      const at = chunk.index * this.#stride - this.spec.start;
+    if (this.#isInPlace(chunk) && (!this.#isReplicated || this.#takePlace(chunk))) {
+      const at = (this.#offsetOf(chunk) ?? 0) - this.spec.start;
       return this.#target.subarray(at, at + chunk.bytes);
     }
     const lease = this.#pool.take(chunk.bytes);
@@ -287,9 +308,24 @@ export class StripeAssembly {
     return lease.memory();
   }
 
+  /** Only one of several copies may be received where the stripe belongs, until it proves bad. */
+  #takePlace(copy: Chunk): boolean {
+    const before = this.#placed;
+    if (before !== null && (before.status !== "bad" || before.isReceiving)) return false;
+    if (before !== null) before.memory = null;
+    this.#placed = copy;
+    return true;
+  }
+
+  get #goodCopy(): Chunk {
+    const copy = this.#chunks.find(({ status }) => status === "good");
+    assert(copy !== undefined, "a stripe is finished when it is ready");
+    return copy;
+  }
+
   #copyWanted(chunk: Chunk): void {
     const { start, end } = this.spec;
-    const offset = chunk.index * this.#stride;
+    const offset = this.#offsetOf(chunk) ?? 0;
     const from = Math.max(start, offset);
     const to = Math.min(end, offset + chunk.bytes);
     const { memory } = chunk;

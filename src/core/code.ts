@@ -25,6 +25,11 @@ export const CODE_RULES_DEFAULT: readonly CodeRule[] = [
   { bytesBelow: Number.POSITIVE_INFINITY, code: { dataChunks: 10, parityChunks: 2 } },
 ];
 
+/** True where every chunk of a stripe is a copy of it: the parity of a single data chunk is that chunk (`erasure/matrix.ts`). */
+export function isReplicated({ dataChunks }: CodeSpec): boolean {
+  return dataChunks === 1;
+}
+
 /** All chunks of a stripe. */
 export function chunkCount(code: CodeSpec): number {
   return code.dataChunks + code.parityChunks;

@@ -32,6 +32,7 @@ test("whole: any chunk that comes with its object is the read; nothing more is s
     const { cache, proxy, sent } = await stored(untilBad({ index, isDamaged: false }));
     const read = await mustGet(cache, "k");
     assert.ok(isEqual(read.bytes, sent));
+    assert.equal(read.timings.reconstructed, 0);
     const into = new Uint8Array(BYTES + 10);
     const placed = await cache.getInto("k", into);
     assert.ok(placed.kind === "hit" && isEqual(into.subarray(0, BYTES), sent));
@@ -109,6 +110,7 @@ test("whole: one more where it was bad before, or one that cannot be, breaks the
   const wrong: readonly ((message: { readonly isWholeBad: boolean }) => Whole)[] = [
     () => ({ index: 0, isDamaged: true }),
     () => ({ ...WHOLE, more: { dataChunks: 2 } }),
+    () => ({ ...WHOLE, more: { index: 3 } }),
     () => ({ ...WHOLE, more: { stripeCount: 2, stripeBytes: BYTES, bytes: 2 * BYTES } }),
     () => ({ ...WHOLE, more: { bytes: BYTES + 1 } }),
   ];

@@ -188,6 +188,15 @@ for (const [kernel, create] of KERNELS) {
   });
 }
 
+test("code: with one data shard every parity shard is a copy of it", () => {
+  const data = Uint8Array.from({ length: 300 }, (_, index) => (index * 7) % 256);
+  for (const code of [createCode(1, 254), createPortableCode(1, 254)]) {
+    const parity = Array.from({ length: 254 }, () => new Uint8Array(data.length));
+    code.encode([data], parity, data.length);
+    for (const shard of parity) assert.deepEqual(shard, data);
+  }
+});
+
 test("code: the same pair gives the same object, another pair another", () => {
   assert.equal(createCode(10, 2), createCode(10, 2));
   assert.notEqual(createCode(10, 2), createCode(2, 10));
