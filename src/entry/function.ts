@@ -3,6 +3,7 @@
 // and lose the store) and never logs by invocation (log lines cost more than serving).
 
 import { fromHex, type InvokeAnswer } from "../core/invocation.ts";
+import { optimizeEarly } from "../host/early-tiering.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { TcpDialer } from "../host/tcp-dialer.ts";
@@ -57,6 +58,7 @@ function createRuntime(): RuntimeCore | string {
   });
 }
 
+optimizeEarly();
 const runtime = createRuntime();
 if (typeof runtime === "string") console.error(`infinicache: ${runtime}`);
 

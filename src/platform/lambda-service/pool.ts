@@ -37,12 +37,12 @@ export interface PoolSettings {
 
 const RECLAIM_STEP_MS = 1000;
 const MEMORY_WATCH_MS = 100;
-/** As the managed runtime does: most of the memory may be heap, the rest is for the process itself. */
 /**
  * Each thread is to be stopped and continued with its process, so there are few: none for the collector, none that waits for
  * a debugger. `gc` is for the bootstrap.
  */
 const LEAN_FLAGS = ["--v8-pool-size=0", "--disable-sigusr1", "--expose-gc"];
+/** As the managed runtime does: most of the memory may be heap, the rest is for the process itself. */
 const HEAP_SHARE = 0.9;
 const MEBIBYTE = 1024 * 1024;
 
