@@ -1,5 +1,5 @@
-// One transfer of a chunk from a function, shared by all GETs that want it at the time. Parts are passed on as
-// they come; the fastest reader sets the pace, and a slower one keeps parts alive, never others waiting.
+// One transfer of a chunk from a function, shared by all GETs that want it at the time. Parts are passed on as they
+// come; the fastest reader sets the pace. Who falls behind by more than a little goes on with a transfer of its own.
 
 import type { InstanceId } from "../core/ids.ts";
 import type { Clock } from "../core/ports.ts";
@@ -15,6 +15,10 @@ export interface FetchReader {
   onFound(found: MessageOf<"chunkFound">): void;
   /** A part, borrowed: hold it to keep it. In order of offset. */
   onPart(part: Part): void;
+  /** Bytes that it was handed and has not passed on. */
+  readonly waitingBytes: number;
+  /** Others are too far ahead of it: it left this transfer, and the part at `offset` is the first that it was not handed. */
+  onOutpaced(offset: number): void;
   /** All parts were passed on. */
   onFetched(): void;
   /** The node is later than a wake takes. */
@@ -48,7 +52,8 @@ export class ChunkFetch implements Exchange {
   readonly #startedAt: number;
   #channel: number | null = null;
   #found: MessageOf<"chunkFound"> | null = null;
-  #received = 0;
+  readonly #from: number;
+  #received: number;
   #openings = 1;
   /** The function gave it up because no reader took anything; it goes on when one does. */
   #isStalled = false;
@@ -58,17 +63,21 @@ export class ChunkFetch implements Exchange {
   readonly #passedOn = new WeakSet<Part>();
   readonly #credit: TransferCredit;
 
+  /** `from`: its first byte to be had; a transfer that does not begin with the chunk cannot be joined. */
   constructor(
     name: string,
     id: WireChunkId,
-    bytes: number,
+    range: { readonly from: number; readonly bytes: number },
     purpose: "serve" | "repair",
     link: NodeLink,
     context: FetchContext,
   ) {
     this.purpose = purpose;
     this.name = name;
-    this.bytes = bytes;
+    this.bytes = range.bytes;
+    this.#from = range.from;
+    this.#received = range.from;
+    if (range.from > 0) this.#kept = null;
     this.#id = id;
     this.#link = link;
     this.#context = context;
@@ -171,7 +180,12 @@ export class ChunkFetch implements Exchange {
       part.hold();
       this.#kept.push(part);
     }
-    for (const reader of [...this.#readers]) reader.onPart(part);
+    for (const reader of [...this.#readers]) {
+      const isOutpaced = this.#readers.size > 1 && reader.waitingBytes > this.#credit.lagBytesMax;
+      if (isOutpaced) this.#readers.delete(reader);
+      if (isOutpaced) reader.onOutpaced(offset);
+      else reader.onPart(part);
+    }
     part.release();
     if (this.#received === this.bytes) this.#complete();
   }
@@ -179,7 +193,8 @@ export class ChunkFetch implements Exchange {
   #complete(): void {
     if (this.#channel !== null) this.#link.finish(this.#channel);
     const readers = [...this.#readers];
-    this.#end(this.#context.clock.now() - this.#startedAt);
+    // What the rest of a chunk takes says nothing of whole ones.
+    this.#end(this.#from === 0 ? this.#context.clock.now() - this.#startedAt : null);
     for (const reader of readers) reader.onFetched();
   }
 

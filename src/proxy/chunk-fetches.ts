@@ -20,6 +20,13 @@ export interface ChunkFetchesContext {
   readonly latency: TransferLatency;
 }
 
+/** For whom a chunk is fetched, and from which of its bytes on. */
+export interface FetchHow {
+  readonly purpose?: "serve" | "repair";
+  /** Beyond 0 the transfer is shared with nobody. */
+  readonly from?: number;
+}
+
 /** See the header. */
 export class ChunkFetches {
   readonly #context: ChunkFetchesContext;
@@ -35,7 +42,7 @@ export class ChunkFetches {
     stripe: number,
     index: number,
     reader: FetchReader,
-    purpose: "serve" | "repair" = "serve",
+    { purpose = "serve", from = 0 }: FetchHow = {},
   ): ChunkFetch {
     const { clock, pool, parts, counters, latency } = this.#context;
     const id = chunkIdOf(object, stripe, index);
@@ -44,13 +51,13 @@ export class ChunkFetches {
     // Nobody who is served waits for a wake that is billed to repair.
     const name = `${purpose}/${place.node}/${chunkName(id)}`;
     const running = this.#running.get(name);
-    if (running?.isJoinable === true) {
+    if (from === 0 && running?.isJoinable === true) {
       counters.coalesced++;
       running.join(reader);
       return running;
     }
     const bytes = chunkBytesOf(object, stripe, index);
-    const fetch = new ChunkFetch(name, id, bytes, purpose, pool.link(place.node), {
+    const fetch = new ChunkFetch(name, id, { from, bytes }, purpose, pool.link(place.node), {
       clock,
       parts,
       onOver: (over, completedMs) => {
@@ -58,7 +65,7 @@ export class ChunkFetches {
         if (completedMs !== null) latency.note(over.bytes, completedMs);
       },
     });
-    this.#running.set(name, fetch);
+    if (from === 0) this.#running.set(name, fetch);
     fetch.join(reader);
     return fetch;
   }

@@ -3,6 +3,7 @@
 import type { Clock, Random, WallClock } from "../core/ports.ts";
 import type { Message } from "../wire/messages.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
+import type { FetchHow } from "./chunk-fetches.ts";
 import type { ProxyCounters } from "./counters.ts";
 import type { DirectPeers } from "./direct-peers.ts";
 import type { HotObjects } from "./hot-objects.ts";
@@ -62,7 +63,7 @@ export interface OperationContext {
     stripe: number,
     index: number,
     reader: FetchReader,
-    purpose?: "serve" | "repair",
+    how?: FetchHow,
   ): ChunkFetch;
   /** What a mutation with this sequence of this client came to, if it was done before. */
   outcomeOf(clientId: string, sequence: number): Outcome | null;

@@ -2,21 +2,26 @@
 // touch of its pages. A part is handed out, shared by its readers, and comes back when the last is done.
 
 import { PART_BYTES_MAX } from "../core/limits.ts";
-import { TransferBudget } from "./transfer-credit.ts";
+import { TRANSFER_BYTES_MAX, TransferBudget } from "./transfer-credit.ts";
 
 /** Shorter parts lie in buffers of this size, which are kept, too: most objects of a busy cache are small. */
 const TINY_BYTES = 4_096;
 /** What is longer and no longer than this is allocated afresh: it would pin more than it costs. */
 const SMALL_BYTES_MAX = 16 * 1_024;
-/** Lengths of buffers, so that short parts do not pin long ones. */
+/** Lengths of buffers, so that short parts do not pin long ones: from 32 KiB on none is more than twice as long as its part. */
 const BUFFER_BYTES: readonly number[] = [
   TINY_BYTES,
   PART_BYTES_MAX / 16,
+  PART_BYTES_MAX / 8,
   PART_BYTES_MAX / 4,
+  PART_BYTES_MAX / 2,
   PART_BYTES_MAX,
 ];
-/** Buffers kept for the next parts; beyond this they are let go. */
-const KEPT_BYTES_MAX = 64 * PART_BYTES_MAX;
+/**
+ * Buffers kept for the next parts; beyond this they are let go. Twice what all transfers may have on their way: lengths change,
+ * and with just as much a GET of 100 MB made a third of its buffers anew.
+ */
+const KEPT_BYTES_MAX: number = 2 * TRANSFER_BYTES_MAX;
 
 /** One part of a chunk, owned by everybody who holds it. */
 export class Part {
@@ -29,7 +34,7 @@ export class Part {
     this.#pool = pool;
     this.bytes = bytes;
     this.offset = offset;
-    pool.budget.hold(bytes.length);
+    pool.budget.hold(bytes.buffer.byteLength);
   }
 
   hold(): void {
@@ -39,7 +44,7 @@ export class Part {
   release(): void {
     this.#holders--;
     if (this.#holders > 0) return;
-    this.#pool.budget.letGo(this.bytes.length);
+    this.#pool.budget.letGo(this.bytes.buffer.byteLength);
     this.#pool.giveBack(this.bytes);
   }
 }

@@ -362,8 +362,8 @@ export class ProxyCore {
       hedges: new HedgeBudget(),
       generation: this.#loaded.generation,
       hashKey: (key) => ports.hashKey(keyBytes(key as ObjectKey)), // Any text has bytes.
-      fetch: (object, stripe, index, reader, purpose) =>
-        fetches.fetch(object, stripe, index, reader, purpose),
+      fetch: (object, stripe, index, reader, how) =>
+        fetches.fetch(object, stripe, index, reader, how),
       outcomeOf: (clientId, sequence) => this.#retries.find(clientId, sequence, clock.now()),
       recordOutcome: (clientId, sequence, outcome) =>
         this.#retries.record(clientId, sequence, outcome, clock.now()),

@@ -49,8 +49,8 @@ export class RepairOrder implements Operation, RepairWorker {
     this.#context = {
       ...context,
       hedges: context.repairs.hedges,
-      fetch: (object, stripe, index, reader) =>
-        context.fetch(object, stripe, index, reader, "repair"),
+      fetch: (object, stripe, index, reader, how) =>
+        context.fetch(object, stripe, index, reader, { ...how, purpose: "repair" }),
     };
   }
 

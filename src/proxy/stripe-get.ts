@@ -6,7 +6,7 @@ import type { InstanceId } from "../core/ids.ts";
 import type { Timer } from "../core/ports.ts";
 import type { MessageOf } from "../wire/messages.ts";
 import { type CheckOutcome, ChunkCheck } from "./chunk-check.ts";
-import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
+import { ChunkReader } from "./chunk-reader.ts";
 import { DirectReader } from "./direct-reader.ts";
 import type { NodeLink } from "./node-link.ts";
 import { chunkBytesOf, chunkIdOf, type ObjectVersion, placeOf } from "./object-version.ts";
@@ -129,7 +129,7 @@ export class StripeGet {
     const link = this.#link(index);
     if (isBroken && link !== undefined) this.channel.direct?.forget(link);
     if (this.#isClosed) return;
-    this.#fetch(index, new ChunkReader(this, index));
+    this.#fetch(index, new ChunkReader(this, index, this.#context));
   }
 
   onFound(index: number, found: MessageOf<"chunkFound">): void {
@@ -250,7 +250,7 @@ export class StripeGet {
     this.#context.hedges.earn();
     this.#fetch(
       index,
-      DirectReader.where(this, index, this.#context) ?? new ChunkReader(this, index),
+      DirectReader.where(this, index, this.#context) ?? new ChunkReader(this, index, this.#context),
     );
   }
 
@@ -334,51 +334,5 @@ export class StripeGet {
     let count = 0;
     for (const chunk of this.#chunks) if (chunk.kind === kind) count++;
     return count;
-  }
-}
-
-/** Binds a fetch to one chunk of one stripe. */
-class ChunkReader implements FetchReader {
-  readonly isDirect = false;
-  readonly #stripe: StripeGet;
-  readonly #index: number;
-  #fetch: ChunkFetch | null = null;
-  #found: MessageOf<"chunkFound"> | null = null;
-
-  constructor(stripe: StripeGet, index: number) {
-    this.#stripe = stripe;
-    this.#index = index;
-  }
-
-  begin(context: OperationContext): void {
-    this.#fetch = context.fetch(this.#stripe.object, this.#stripe.stripe, this.#index, this);
-  }
-
-  leave(): void {
-    this.#fetch?.leave(this);
-  }
-
-  onFound(found: MessageOf<"chunkFound">): void {
-    this.#found = found;
-    this.#stripe.onFound(this.#index, found);
-  }
-
-  onPart(part: Part): void {
-    if (this.#found !== null && part.offset === 0)
-      this.#stripe.offerHot(this.#index, this.#found, part.bytes);
-    // Asked for when the part has left: one that joins is handed parts before it knows its fetch.
-    this.#stripe.onPart(this.#index, part, () => this.#fetch?.onPassedOn(part));
-  }
-
-  onFetched(): void {
-    this.#stripe.onFetched(this.#index);
-  }
-
-  onFetchLate(): void {
-    this.#stripe.onLate();
-  }
-
-  onFetchFailed(reason: "missing" | "unreachable", answeredBy: InstanceId | null): void {
-    this.#stripe.onFailed(this.#index, reason, answeredBy);
   }
 }

@@ -8,7 +8,7 @@ import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
  * What all may have on their way: enough for a GET of 100 MB at full speed. All of it may be read and written in one turn
  * of the loop, so a PING of somebody else waits for about as long as this takes to copy.
  */
-const BYTES_MAX = 32 * 1_024 * 1_024;
+export const TRANSFER_BYTES_MAX: number = 32 * 1_024 * 1_024;
 /** What a transfer may have on its way in any case, and the step in which it gets more where there is little. */
 const STEP_BYTES = 64 * 1_024;
 /** The step where there is much: of a PUT's parts, which would else become ever smaller pieces of it. */
@@ -25,7 +25,7 @@ export class TransferBudget {
     return this.#heldBytes + this.#promisedBytes;
   }
 
-  /** A part is held from now on. */
+  /** A buffer of so many bytes is held from now on. */
   hold(bytes: number): void {
     this.#heldBytes += bytes;
   }
@@ -51,10 +51,15 @@ export class TransferBudget {
     this.#promisedBytes += bytes;
   }
 
+  /** @internal What a transfer may have on its way where all others have as much. */
+  get shareBytes(): number {
+    return Math.min(CREDIT_BYTES_INITIAL, TRANSFER_BYTES_MAX / Math.max(1, this.#transfers));
+  }
+
   /** @internal What a transfer may be allowed that has so much on its way and could take `leftBytes` more. */
   room(onItsWayBytes: number, leftBytes: number): number {
-    const share = Math.min(CREDIT_BYTES_INITIAL, BYTES_MAX / Math.max(1, this.#transfers));
-    const free = Math.min(share - onItsWayBytes, BYTES_MAX - this.bytes);
+    const share = this.shareBytes;
+    const free = Math.min(share - onItsWayBytes, TRANSFER_BYTES_MAX - this.bytes);
     if (free >= leftBytes) return leftBytes;
     // Little by little would cost a message and a part each time.
     if (onItsWayBytes > 0 && free < share / 2) return 0;
@@ -79,6 +84,11 @@ export class TransferCredit {
   /** What is here and was not passed on yet. */
   get heldBytes(): number {
     return this.#passingBytes;
+  }
+
+  /** How far one of several readers may be behind the fastest. */
+  get lagBytesMax(): number {
+    return Math.max(STEP_BYTES, this.#budget.shareBytes);
   }
 
   /**

@@ -160,7 +160,8 @@ test("hedges: are due after twice what nine in ten chunks of the size needed", (
   assert.equal(latency.hedgeAfterMs(MIB), unknown, "other sizes are not concerned");
 });
 
-test("get: a client that does not read holds no more of a chunk than its credit, and is not given up", () => {
+/** A world that has "k", one chunk of 5 MiB. */
+function storedLarge(): { world: World; body: Uint8Array } {
   const world = new World({ nodes: 3, budgetBytes: 40 * MIB });
   const client = world.client();
   const body = bodyOf(5 * MIB);
@@ -170,7 +171,28 @@ test("get: a client that does not read holds no more of a chunk than its credit,
   client.sendLarge(put, "k", version, body);
   world.clock.until(() => put.messages.some(({ kind }) => kind === "putDone"), 20_000);
   world.settle();
+  return { world, body };
+}
 
+test("get: of readers that share a transfer, one that does not read holds no more than its credit, and gets all later", () => {
+  const { world, body } = storedLarge();
+  const [slow, quick, other] = [world.client(2), world.client(3), world.client(4)];
+  slow.pause();
+  const exchanges = [slow.get("k"), quick.get("k"), other.get("k")] as const;
+  const isWhole = (exchange: Parameters<typeof decoded>[0]): boolean =>
+    decodedLength(exchange) === body.length;
+  world.clock.until(() => isWhole(exchanges[1]) && isWhole(exchanges[2]), 3_000);
+  assert.equal(world.proxy.counters.coalesced, 2);
+  assert.ok(slow.heldBytes <= 3 * MIB, `${slow.heldBytes} bytes wait for the slow client`);
+  world.clock.advance(25_000); // Longer than a function waits for credit.
+  assert.ok(slow.heldBytes <= 3 * MIB, `${slow.heldBytes} bytes wait for the slow client`);
+  slow.resume();
+  world.clock.until(() => isWhole(exchanges[0]), 3_000);
+  for (const exchange of exchanges) assert.deepEqual(decoded(exchange, "k"), body);
+});
+
+test("get: a client that does not read holds no more of a chunk than its credit, and is not given up", () => {
+  const { world, body } = storedLarge();
   const reader = world.client(2);
   reader.pause();
   const exchange = reader.get("k");
