@@ -181,10 +181,11 @@ export class ChunkFetch implements Exchange {
       this.#kept.push(part);
     }
     for (const reader of [...this.#readers]) {
+      // One that left on the way is told nothing more.
+      if (!this.#readers.has(reader)) continue;
       const isOutpaced = this.#readers.size > 1 && reader.waitingBytes > this.#credit.lagBytesMax;
-      if (isOutpaced) this.#readers.delete(reader);
-      if (isOutpaced) reader.onOutpaced(offset);
-      else reader.onPart(part);
+      if (!isOutpaced) reader.onPart(part);
+      else if (this.#readers.delete(reader)) reader.onOutpaced(offset);
     }
     part.release();
     if (this.#received === this.bytes) this.#complete();
