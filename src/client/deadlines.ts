@@ -1,8 +1,8 @@
-// The deadlines of all operations under way, by one timer: most operations end long before, and a timer for each would
+// All operations under way, with their deadlines by one timer: most operations end long before, and a timer for each would
 // cost more than the rest of a small one. The timer stays set when an operation ends; it looks again when it fires.
 
+import { Numbered } from "../core/numbered.ts";
 import type { Clock, Timer } from "../core/ports.ts";
-import { Roster } from "../core/roster.ts";
 
 /** Who is told when its time has come. It may have moved its deadline by then: it says so by `dueAt`. */
 export interface Expiring {
@@ -10,6 +10,8 @@ export interface Expiring {
   readonly dueAt: number;
   /** It is due: afterwards it is gone from the deadlines, or due later. */
   onDue(): void;
+  /** The client ends. */
+  abandon(error: unknown): void;
 }
 
 /** A timer keeps the process alive: once nothing is watched over it is set for soon, if nothing begins until then. */
@@ -18,8 +20,7 @@ const IDLE_MS_MAX = 1_000;
 /** See the header. */
 export class Deadlines {
   readonly #clock: Clock;
-  readonly #expiring = new Roster<number, Expiring>();
-  #lastTicket = 0;
+  readonly #expiring = new Numbered<Expiring>();
   #timer: Timer | null = null;
   #firesAt = Number.POSITIVE_INFINITY;
   /** It fires within IDLE_MS_MAX. */
@@ -36,10 +37,9 @@ export class Deadlines {
 
   /** Watches over it until `remove` of the number that it answers. */
   add(expiring: Expiring): number {
-    this.#lastTicket += 1;
-    this.#expiring.set(this.#lastTicket, expiring);
+    const ticket = this.#expiring.add(expiring);
     if (expiring.dueAt < this.#firesAt) this.#fireAt(expiring.dueAt);
-    return this.#lastTicket;
+    return ticket;
   }
 
   /** It has ended. */
@@ -49,6 +49,11 @@ export class Deadlines {
     const soon = this.#clock.now() + IDLE_MS_MAX;
     if (soon < this.#firesAt) this.#fireAt(soon);
     this.#isSoon = true;
+  }
+
+  /** Ends everything under way with this error. */
+  abandonAll(error: unknown): void {
+    this.#expiring.visit((each) => each.abandon(error));
   }
 
   /** Nothing is watched over any more. */
@@ -71,7 +76,9 @@ export class Deadlines {
     this.#fireAt(Number.POSITIVE_INFINITY);
     const now = this.#clock.now();
     try {
-      for (const each of this.#expiring.values()) if (each.dueAt <= now) each.onDue();
+      this.#expiring.visit((each) => {
+        if (each.dueAt <= now) each.onDue();
+      });
     } finally {
       let earliest = Number.POSITIVE_INFINITY;
       for (const { dueAt } of this.#expiring.values()) earliest = Math.min(earliest, dueAt);

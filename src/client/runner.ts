@@ -2,7 +2,6 @@
 
 import { CacheError } from "../core/errors.ts";
 import { DEADLINE_MS_DEFAULT } from "../core/limits.ts";
-import { Roster } from "../core/roster.ts";
 import type { Message } from "../wire/messages.ts";
 import type { CallOptions } from "./api.ts";
 import { aborted } from "./get-or-set.ts";
@@ -17,8 +16,6 @@ export type RunHow = Omit<RunOptions, "deadlineMs">;
 export class Runner {
   readonly deadlineMs: number;
   readonly #context: RunContext;
-  readonly #runs = new Roster<number, { abandon(error: unknown): void }>();
-  #lastRun = 0;
   #isClosed = false;
 
   constructor(context: RunContext, deadlineMs: number | undefined) {
@@ -40,16 +37,13 @@ export class Runner {
     this.checkOpen();
     if (signal?.aborted === true) return Promise.reject(aborted(signal));
     return new Promise((resolve, reject) => {
-      const number = ++this.#lastRun;
       const onAbort = () => run.abandon(aborted(signal));
       const options = { ...how, deadlineMs: deadlineMs ?? this.deadlineMs };
       const run = new Run<Result>(this.#context, options, makeCore, (outcome) => {
         signal?.removeEventListener("abort", onAbort);
-        this.#runs.delete(number);
         if (outcome.kind === "done") resolve(outcome.result);
         else reject(outcome.error);
       });
-      this.#runs.set(number, run);
       signal?.addEventListener("abort", onAbort, { once: true });
       run.start();
     });
@@ -73,7 +67,7 @@ export class Runner {
   /** Ends everything under way; nothing begins any more. */
   close(error: CacheError): void {
     this.#isClosed = true;
-    for (const run of this.#runs.values()) run.abandon(error);
+    this.#context.deadlines.abandonAll(error);
   }
 }
 

@@ -3,6 +3,7 @@
 
 import { CODE_RULES_DEFAULT } from "../core/code.ts";
 import { CacheError, isErrorCode } from "../core/errors.ts";
+import { Numbered } from "../core/numbered.ts";
 import type { Clock, Random, Timer } from "../core/ports.ts";
 import { Roster } from "../core/roster.ts";
 import type { Connection, Dialer, Envelope } from "../wire/connection.ts";
@@ -51,7 +52,8 @@ type Phase = "idle" | "dialling" | "greeting" | "open" | "closing" | "pausing" |
 /** One session; see the header. */
 export class Session implements ExchangeCarrier {
   readonly #options: SessionOptions;
-  readonly #exchanges = new Roster<number, Exchange>();
+  /** By channel. */
+  readonly #exchanges = new Numbered<Exchange>();
   readonly #waiting = new Map<ExchangeOwner, number>();
   readonly #pings = new Roster<number, () => void>();
   /** Ended exchanges whose memory the transport still holds. */
@@ -59,7 +61,6 @@ export class Session implements ExchangeCarrier {
   #phase: Phase = "idle";
   #connection: Connection | null = null;
   #welcome: Welcome | null = null;
-  #lastChannel = 0;
   #failures = 0;
   #lastFailure = "not dialled yet";
   #lastHeardAt = 0;
@@ -202,11 +203,10 @@ export class Session implements ExchangeCarrier {
 
   #open(owner: ExchangeOwner): void {
     if (this.#welcome === null) return;
-    this.#lastChannel += 1;
-    const exchange = new Exchange(this.#lastChannel, owner, this);
-    this.#exchanges.set(exchange.channel, exchange);
+    const exchange = new Exchange(this.#exchanges.next(), owner, this);
+    this.#exchanges.add(exchange);
     owner.onOpen(exchange, this.#welcome);
-    if (this.#lastChannel >= CHANNEL_MAX) this.fault("channel numbers are used up");
+    if (exchange.channel >= CHANNEL_MAX) this.fault("channel numbers are used up");
   }
 
   #dial(): void {
@@ -218,7 +218,6 @@ export class Session implements ExchangeCarrier {
       if (connection === null) return this.#onGone(reason);
       this.#phase = "greeting";
       this.#connection = connection;
-      this.#lastChannel = 0;
       connection.setHandler({
         bodyPlace: (envelope, message, bytes) => this.#bodyPlace(envelope, message, bytes),
         onMessage: (envelope, message, body) => this.#onMessage(envelope, message, body),
@@ -341,7 +340,7 @@ export class Session implements ExchangeCarrier {
   }
 
   #onClose(reason: string): void {
-    const exchanges = [...this.#exchanges.values()];
+    const exchanges = this.#exchanges.values();
     const why = this.#phase === "closing" ? this.#lastFailure : reason;
     this.#connection = null;
     this.#watch?.cancel();

@@ -65,6 +65,7 @@ test("deadlines: each is told when it is due, again when it has moved, never onc
               if (left-- > 0) waiter.dueAt = clock.now() + EXTENSION_MS;
               else deadlines.remove(waiter.ticket);
             },
+            abandon: () => assert.fail("the client lives"),
           };
           expected[waiters.length] = Array.from(
             { length: extensions + 1 },
@@ -89,10 +90,32 @@ test("deadlines: operations that end in time cost two timers together, and none 
   const clock = new CountingClock();
   const deadlines = new Deadlines(clock);
   for (let count = 0; count < 1_000; count++) {
-    const expiring = { dueAt: clock.now() + 60_000, onDue: () => assert.fail("it had ended") };
+    const expiring = waiting(clock.now() + 60_000, () => assert.fail("it had ended"));
     deadlines.remove(deadlines.add(expiring));
   }
   assert.equal(clock.timersMade, 2);
   await clock.pass(1_000);
   assert.equal(clock.pendingCount, 0);
 });
+
+test("deadlines: when the client ends, each that is under way is told once, and none that an earlier one ended", () => {
+  const deadlines = new Deadlines(new CountingClock());
+  const told: string[] = [];
+  const tickets = new Map<string, number>();
+  for (const name of ["first", "ended", "ended by first", "last"]) {
+    const each = waiting(60_000, (error) => {
+      told.push(`${name}: ${String(error)}`);
+      deadlines.remove(tickets.get(name) ?? 0);
+      if (name === "first") deadlines.remove(tickets.get("ended by first") ?? 0);
+    });
+    tickets.set(name, deadlines.add(each));
+  }
+  deadlines.remove(tickets.get("ended") ?? 0);
+  deadlines.abandonAll("closed");
+  assert.deepEqual(told, ["first: closed", "last: closed"]);
+  assert.equal(deadlines.count, 0);
+});
+
+function waiting(dueAt: number, abandon: (error: unknown) => void): Expiring {
+  return { dueAt, onDue: () => assert.fail("it was not due"), abandon };
+}
