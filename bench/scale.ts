@@ -10,7 +10,7 @@ import { openSite, type SiteProxy } from "./site.ts";
 
 /** What can be chosen. */
 export interface ScaleOptions {
-  /** All of the grid, and ten minutes of streaming instead of one. */
+  /** All of the grid, and in `memory` ten minutes for each way instead of half a one. */
   readonly isFull: boolean;
   readonly isQuick: boolean;
   /** `start`, `memory` or `grid` alone; absent: all. */
@@ -65,10 +65,10 @@ export async function scale(options: ScaleOptions): Promise<Findings> {
     figures.push(...(await start()));
   }
   if (part === undefined || part === "memory") {
-    const seconds = isFull ? 600 : isQuick ? 15 : 60;
+    const seconds = isFull ? 600 : isQuick ? 8 : 30;
     for (const how of ["memory", "stream"] as const) {
-      note(`${CLIENTS_MANY} clients, from and into ${how}, ${seconds / 2} s …`);
-      add(await memory(how, seconds / 2));
+      note(`${CLIENTS_MANY} clients, from and into ${how}, ${seconds} s …`);
+      add(await memory(how, seconds));
     }
   }
   if (part === undefined || part === "grid") {
