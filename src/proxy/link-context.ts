@@ -9,10 +9,8 @@ import type { NodeLink } from "./node-link.ts";
 /** Why a node is invoked. */
 export interface InvokeCause {
   readonly purpose: Purpose;
-  /** How long it has had nothing to do; Infinity: it never had. */
-  readonly idleMs: number;
-  /** Since when: the same for all Invokes that one break has; -Infinity: it never had. */
-  readonly workedAt: number;
+  /** How long it had nothing to do before it was wanted, the last few times, in ms; Infinity: since ever. */
+  readonly breaks: readonly number[];
 }
 
 /** What a link needs of the proxy around it. */
@@ -20,6 +18,8 @@ export interface LinkContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly counters: ProxyCounters;
+  /** Through breaks up to this every node sits. */
+  readonly breakMsMin: number;
   nextInvocation(): InvocationId;
   invoke(
     node: NodeIndex,

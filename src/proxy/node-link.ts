@@ -20,7 +20,7 @@ import { concerns, isLate, stepLink, tickAt } from "./link-table.ts";
 export class NodeLink {
   readonly node: NodeIndex;
   /** When it was last spoken to. As long as what is overdue finds it silent, others are asked before it. */
-  readonly activity = new LinkActivity();
+  readonly activity: LinkActivity;
   readonly #context: LinkContext;
   readonly #invocations = new Invocations();
   readonly #exchanges: ExchangeQueue;
@@ -37,6 +37,7 @@ export class NodeLink {
     this.node = node;
     this.#primary = primary;
     this.#context = context;
+    this.activity = new LinkActivity(context.breakMsMin);
     this.#exchanges = new ExchangeQueue(context.clock);
     this.#side = new LinkSide(context.clock, this.#invocations);
   }
@@ -92,6 +93,7 @@ export class NodeLink {
 
   /** Runs an exchange as soon as the node is awake; wakes it. */
   open(exchange: Exchange): void {
+    if (this.isIdle) this.activity.noteWanted(exchange.purpose, this.#context.clock.now());
     if (!this.#exchanges.offer(exchange)) return;
     this.wake(exchange.purpose);
   }
@@ -370,10 +372,10 @@ export class NodeLink {
 
   #begin(id: InvocationId, purpose: Purpose): void {
     const now = this.#context.clock.now();
-    const { workedAt } = this.activity;
-    const cause = { purpose, workedAt, idleMs: now - workedAt };
+    this.activity.noteWanted(purpose, now);
     this.activity.noteSent(now);
     this.#invocations.begin(id, purpose, now);
+    const cause = { purpose, breaks: this.activity.breaks };
     this.#context.invoke(this.node, id, cause, (outcome) => this.#onOutcome(id, outcome));
   }
 

@@ -41,7 +41,7 @@ import { RepairDesk } from "./repair-desk.ts";
 import { restoreTable } from "./restore-table.ts";
 import { RetryWindow } from "./retry-window.ts";
 import { attachRing, ringStatus } from "./ring-duty.ts";
-import { Stays } from "./stay.ts";
+import { policyFor, sureStayMs } from "./stay.ts";
 import { WarmUp } from "./warm-up.ts";
 
 /** How often some of the table is searched for what has expired, and the nodes for instances long unseen. */
@@ -68,7 +68,6 @@ export class ProxyCore {
   readonly #backup: Backup;
   readonly #greeting: Greeting;
   readonly #desk: RepairDesk;
-  readonly #stays: Stays;
   /** Computed once for each node. */
   readonly #nodeKeys: Uint8Array[] = [];
   #functionAddress = "";
@@ -80,7 +79,6 @@ export class ProxyCore {
 
   constructor(options: ProxyCoreOptions) {
     this.#options = options;
-    this.#stays = new Stays(options.stay);
     this.#hot = new HotObjects(options.hotBytes ?? HOT_BYTES_DEFAULT);
     const { ports, nodes } = options;
     const { clock } = ports;
@@ -272,6 +270,7 @@ export class ProxyCore {
       clock,
       random,
       counters: this.counters,
+      breakMsMin: sureStayMs(this.#options.stay),
       nextInvocation: () => {
         assert(this.#nextInvocation < 2 ** 32, "invocation numbers last for a term");
         return invocationId(this.#nextInvocation++);
@@ -299,7 +298,7 @@ export class ProxyCore {
     cause: InvokeCause,
     done: (outcome: InvokeOutcome) => void,
   ): void {
-    const { pool, ports } = this.#options;
+    const { pool, ports, stay } = this.#options;
     const order = {
       pool,
       node,
@@ -307,7 +306,7 @@ export class ProxyCore {
       term: this.#loaded.term,
       invocation,
       proxy: this.#functionAddress,
-      policy: this.#stays.policyOf(node, cause),
+      policy: policyFor(stay, cause),
     };
     ports.platform.invoke(node, sealOrder(ports.crypto, this.#keyOf(node), order), (outcome) => {
       const end = endOfReign(outcome, node, this.#pool.links);

@@ -1,8 +1,7 @@
 // How long a function may wait for more work, decided with each Invoke. Who waits as long as costs one invoke fee never
-// pays more than twice the optimum; but a wake also costs its caller milliseconds and everybody CPU, so that a node which
-// is wanted again and again waits for as long as it was idle lately, up to a bound. Pure; times in ms.
+// pays more than twice the optimum; but a wake also costs its caller milliseconds and everybody CPU. So a node waits as
+// long as would have cost least in its last breaks, where a wake counts for several fees. Pure; times in ms.
 
-import type { NodeIndex } from "../core/ids.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
 import type { InvokeCause } from "./link-context.ts";
 
@@ -15,48 +14,40 @@ export interface StayPlan {
 
 /** Eight invoke fees at most for a guess that was wrong: 190 ms of 512 MB, 64 ms of 1.5 GB. */
 export const STAY_GROWTH_MAX = 8;
-/** After one short break the next one is only a guess: so much of the growth is risked for it. */
-const GUESS_SHARE = 0.5;
-/** How much longer than the last breaks a node waits. */
+/** What a wake counts for, in invoke fees: one is paid, and the rest stands for those who wait and for the processors. */
+const WAKE_FEES = 4;
+/** How much longer than a break that it wants to sit through a node waits. */
 const MARGIN = 1.5;
 
-/** The last break of a node, and how long the one before it was. */
-interface Break {
-  /** When the work before it ended: what it is known by. */
-  readonly workedAt: number;
-  readonly idleMs: number;
-  readonly beforeMs: number;
+/** How the function is to stay that is invoked for this cause. */
+export function policyFor(
+  { policy, growthMax }: StayPlan,
+  { purpose, breaks }: InvokeCause,
+): BillingPolicySpec {
+  if (policy.kind !== "linger") return policy;
+  // Who is only kept warm or backed up has nothing to wait for: a round holds whom it needs.
+  if (purpose === "warm-up" || purpose === "backup") return { kind: "linger", lingerMs: 0 };
+  const { lingerMs } = policy;
+  const wakeMs = WAKE_FEES * lingerMs;
+  let best = { lingerMs, cost: costOf(lingerMs, wakeMs, breaks) };
+  for (const each of breaks) {
+    const longer = Math.min(Math.round(MARGIN * each), lingerMs * growthMax);
+    if (longer <= lingerMs || each > longer) continue;
+    const cost = costOf(longer, wakeMs, breaks);
+    if (cost < best.cost || (cost === best.cost && longer < best.lingerMs))
+      best = { lingerMs: longer, cost };
+  }
+  return { kind: "linger", lingerMs: best.lingerMs };
 }
 
-/** The breaks of all nodes of a pool. */
-export class Stays {
-  readonly #plan: StayPlan;
-  readonly #breaks = new Map<NodeIndex, Break>();
+/** Through breaks up to this every function sits that was wanted, in ms. */
+export function sureStayMs({ policy }: StayPlan): number {
+  return policy.kind === "linger" ? policy.lingerMs : 0;
+}
 
-  constructor(plan: StayPlan) {
-    this.#plan = plan;
-  }
-
-  /**
-   * For an Invoke of a node. One break may have several, where the primary is sought or an Invoke failed: they count as
-   * one. Who is only kept warm or backed up has nothing to wait for: a round holds whom it needs.
-   */
-  policyOf(node: NodeIndex, { purpose, idleMs, workedAt }: InvokeCause): BillingPolicySpec {
-    const { policy, growthMax } = this.#plan;
-    if (policy.kind !== "linger") return policy;
-    if (purpose === "warm-up" || purpose === "backup") return { kind: "linger", lingerMs: 0 };
-    const longest = policy.lingerMs * growthMax;
-    const last = this.#breaks.get(node);
-    const known = last?.workedAt === workedAt ? last.beforeMs : last?.idleMs;
-    const before = known ?? Number.POSITIVE_INFINITY;
-    this.#breaks.set(node, { workedAt, idleMs, beforeMs: before });
-    if (idleMs > longest) return policy;
-    const isHabit = before <= longest;
-    const wanted = MARGIN * (isHabit ? Math.max(idleMs, before) : idleMs);
-    const most = isHabit ? longest : longest * GUESS_SHARE;
-    return {
-      kind: "linger",
-      lingerMs: Math.max(policy.lingerMs, Math.round(Math.min(most, wanted))),
-    };
-  }
+/** What these breaks would have cost a node that waits so long, in the milliseconds of waiting that cost as much. */
+function costOf(lingerMs: number, wakeMs: number, breaks: readonly number[]): number {
+  let cost = 0;
+  for (const each of breaks) cost += each <= lingerMs ? each : lingerMs + wakeMs;
+  return cost;
 }

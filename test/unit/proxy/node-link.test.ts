@@ -286,6 +286,40 @@ test("link: a wake is accounted to what it was for, and the next one not to the 
   );
 });
 
+test("link: each Invoke says how long the node had nothing to do, also where it sat through that awake", () => {
+  const world = new LinkWorld(PRIMARY);
+  const work = (beforeMs: number, takesMs: number): void => {
+    world.clock.advance(beforeMs);
+    const exchange = world.open();
+    if (!world.link.isAwake) world.hello(world.dial(), { invocation: world.invokes.length });
+    world.clock.advance(takesMs);
+    world.link.finish(exchange.channel!);
+  };
+  const leave = (): void => {
+    world.invokes.at(-1)!.end(returned);
+    world.clock.advance(0);
+  };
+  work(100, 5);
+  work(40, 5);
+  // Two that overlap have one break before them, and none between them.
+  world.clock.advance(30);
+  const first = world.open();
+  work(5, 5);
+  world.link.finish(first.channel!);
+  leave();
+  work(3_000, 5);
+  leave();
+  work(200, 5);
+  assert.deepEqual(
+    world.invokes.map(({ breaks }) => breaks),
+    [
+      [Number.POSITIVE_INFINITY],
+      [Number.POSITIVE_INFINITY, 40, 30, 3_000],
+      [Number.POSITIVE_INFINITY, 40, 30, 3_000, 200],
+    ],
+  );
+});
+
 test("link: once stopped, a connection that ends leaves no wait behind, and nothing is invoked any more", () => {
   const world = new LinkWorld(PRIMARY);
   world.open();

@@ -115,6 +115,7 @@ export class LinkWorld {
   readonly crypto = testCrypto(5);
   readonly invokes: {
     readonly purpose: Purpose;
+    readonly breaks: readonly number[];
     readonly invocation: number;
     readonly end: (outcome: InvokeOutcome) => void;
   }[] = [];
@@ -133,11 +134,13 @@ export class LinkWorld {
       clock: this.clock,
       random: new SeededRandom(1),
       counters: this.counters,
+      breakMsMin: 0,
       nextInvocation: () => invocationId(next++),
-      invoke: (_node, invocation, { purpose }, done) => {
+      invoke: (_node, invocation, { purpose, breaks }, done) => {
         this.invokes.push({
           invocation,
           purpose,
+          breaks: [...breaks],
           end: (outcome) => this.clock.soon(() => done(outcome)),
         });
       },
