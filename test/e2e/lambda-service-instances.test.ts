@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -252,6 +252,31 @@ test("storm: kills at any moment of many invocations lose no slot and leak no in
   // The books balance: what was started and not killed is there.
   assert.equal(service.admin.instances().length, instancesStarted - reclaims);
 });
+
+test("kill: an instance that ended leaves none of the service's files open", {
+  skip: !existsSync("/proc/self/fd"),
+}, async (t) => {
+  const { create, call, service } = await startFixture(t);
+  await create("a");
+  const openOf = (pid: number): readonly string[] =>
+    readdirSync("/proc/self/fd").filter((fd) => targetOf(fd) === `/proc/${pid}/statm`);
+  for (let round = 0; round < 3; round++) {
+    const { pid } = await call("a");
+    // Its memory was asked for within the invocation: what is counted below was there.
+    assert.equal(openOf(pid).length, 1);
+    await service.admin.kill({ function: "a" });
+    await until("it has ended", () => !isAlive(pid) && openOf(pid).length === 0);
+  }
+});
+
+/** What a file descriptor of this process stands for; null: it was closed meanwhile. */
+function targetOf(fd: string): string | null {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return null;
+  }
+}
 
 test("close: ends every instance and may be called twice", async (t) => {
   const { create, call, invoke, service } = await startFixture(t);
