@@ -17,6 +17,11 @@ export class LinkActivity {
   /** When the work before the last break ended. */
   #breakBeganAt = Number.NaN;
 
+  /** Breaks up to `breakMsMin` are not worth remembering: every node waits for so long. */
+  constructor(breakMsMin: number) {
+    this.#breakMsMin = breakMsMin;
+  }
+
   /** When anything was last sent or received. */
   get lastAt(): number {
     return this.#lastAt;
@@ -25,11 +30,6 @@ export class LinkActivity {
   /** A request to it was overdue, and nothing was heard of it since. */
   get isSilent(): boolean {
     return this.#isSilent;
-  }
-
-  /** Breaks up to `breakMsMin` are not worth remembering: every node waits for so long. */
-  constructor(breakMsMin: number) {
-    this.#breakMsMin = breakMsMin;
   }
 
   /** The last long breaks between the end of its work and somebody who wanted something of it, in ms, the latest at the end. */
