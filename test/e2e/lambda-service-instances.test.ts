@@ -264,7 +264,7 @@ test("kill: an instance that ended leaves none of the service's files open", {
     const { pid } = await call("a");
     // Its memory was asked for within the invocation: what is counted below was there.
     assert.equal(openOf(pid).length, 1);
-    await service.admin.kill({ function: "a" });
+    service.admin.kill({ function: "a" });
     await until("it has ended", () => !isAlive(pid) && openOf(pid).length === 0);
   }
 });
