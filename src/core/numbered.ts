@@ -1,6 +1,6 @@
 // A table that numbers what is put into it: operations under way, the exchanges of a connection. Numbers rise and are never
-// given twice; one whose place is still taken is passed over, so that finding a value is one look into an array. A Map,
-// or a Roster, takes several times as long where thousands come and go within a second.
+// given twice; one whose place is still taken is passed over, so that finding a value is one look into an array. It takes
+// half as long as a Roster, and as little keeps its past values alive.
 
 import { assert } from "./assert.ts";
 

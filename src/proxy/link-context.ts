@@ -9,7 +9,7 @@ import type { NodeLink } from "./node-link.ts";
 /** Why a node is invoked. */
 export interface InvokeCause {
   readonly purpose: Purpose;
-  /** How long it had nothing to do before it was wanted, the last few times, in ms; Infinity: since ever. */
+  /** How long it had nothing to do before it was wanted, the last few times, in ms; Infinity: since ever. Only within the call. */
   readonly breaks: readonly number[];
 }
 
@@ -18,7 +18,7 @@ export interface LinkContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly counters: ProxyCounters;
-  /** Through breaks up to this every node sits. */
+  /** Through breaks up to this every node sits, in ms. */
   readonly breakMsMin: number;
   nextInvocation(): InvocationId;
   invoke(

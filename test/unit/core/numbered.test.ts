@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Numbered } from "../../../src/core/numbered.ts";
+import { leftBy } from "./left-by.ts";
 
 const step = fc.oneof(
   { weight: 8, arbitrary: fc.record({ kind: fc.constant("add" as const) }) },
@@ -91,4 +92,9 @@ test("numbered: numbers above 2^31 and 2^32 are told apart", () => {
     assert.equal(table.delete(number), false);
   }
   assert.equal(table.get(1), value);
+});
+
+test("numbered: after a full collection what was deleted still goes with the young", () => {
+  const left = leftBy(new Numbered<object>());
+  assert(left < 4e6, `${left} bytes are left`);
 });
