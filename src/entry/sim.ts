@@ -18,6 +18,20 @@ const PROGRESS_SEEDS = 50;
 /** Runs that making a scenario smaller may take by default. */
 const MINIMISING_RUNS = "2000";
 
+const HELP = `npm run sim -- [options]: whole systems of real cores on a virtual clock, each from a seed, under faults.
+
+  --seeds N          how many seeds to run (200), from --from N (1) on, on --jobs N processors (all)
+  --stop-at-first    end with the first seed that breaks a promise
+  --seed N           run this one alone; --trace shows it event by event
+  --seed N --minimise
+                     make its scenario as small as it can be and still fail, in --runs N runs (${MINIMISING_RUNS});
+                     --out FILE keeps it
+  --replay FILE      run a kept scenario again; --trace as above
+  --json             results as JSON
+  --help             this
+
+Exit code 0: every promise was kept; 1: one was broken; 2: an option is wrong. See docs/simulation.md.`;
+
 const clock = new SystemClock();
 
 /** What one seed came to, as it passes between threads. */
@@ -38,22 +52,36 @@ function runSeed(seed: number): SeedResult {
 if (isMainThread) await main();
 else parentPort?.on("message", (seed: number) => parentPort?.postMessage(runSeed(seed)));
 
+/** What was asked for; ends the process with exit code 2 where that cannot be understood. */
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        seeds: { type: "string", default: "200" },
+        from: { type: "string", default: "1" },
+        jobs: { type: "string", default: String(availableParallelism()) },
+        seed: { type: "string" },
+        replay: { type: "string" },
+        trace: { type: "boolean", default: false },
+        minimise: { type: "boolean", default: false },
+        runs: { type: "string", default: MINIMISING_RUNS },
+        out: { type: "string" },
+        json: { type: "boolean", default: false },
+        "stop-at-first": { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(
+      `${error instanceof Error ? error.message : String(error)}\nsee npm run sim -- --help`,
+    );
+    process.exit(2);
+  }
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: "string", default: "200" },
-      from: { type: "string", default: "1" },
-      jobs: { type: "string", default: String(availableParallelism()) },
-      seed: { type: "string" },
-      replay: { type: "string" },
-      trace: { type: "boolean", default: false },
-      minimise: { type: "boolean", default: false },
-      runs: { type: "string", default: MINIMISING_RUNS },
-      out: { type: "string" },
-      json: { type: "boolean", default: false },
-      "stop-at-first": { type: "boolean", default: false },
-    },
-  });
+  const values = readOptions();
+  if (values.help) return console.log(HELP);
   const scenario = oneScenario(values.seed, values.replay);
   if (scenario === null) {
     const from = wholeNumber("from", values.from);
