@@ -1,6 +1,6 @@
 // The suite `spread`: what comes of many functions of little bandwidth? Each is held to 78 MB/s, as on AWS, and to a tenth
 // of it, where the processors of this machine count for less. GETs of 100 MB whose three stripes lie on about 36 of 48
-// functions, beside the whole object on 12: the time next to what the slowest chunk needs at that bandwidth.
+// functions, beside the whole object on 12 (`--spread`): the time next to what a function's share needs at that bandwidth.
 
 import type { Cache } from "../src/client/api.ts";
 import { chunkStride, layoutOf } from "../src/core/layout.ts";
@@ -19,7 +19,7 @@ const MB = 1_000_000;
 const BYTES = 100 * MB;
 /** A function of the service may save up 50 ms of its bandwidth: the first 3.9 MB at 78 MB/s come at once. */
 const RATES = [78 * MB, 7.8 * MB];
-const POOLS = [48, 12];
+const NODES = 48;
 const FACTOR_MAX = 1.3;
 const OBJECTS = 6;
 const READS = 30;
@@ -30,8 +30,10 @@ const CODE = { dataChunks: 10, parityChunks: 2 };
 export async function spread({ isQuick, note }: SpreadOptions): Promise<Findings> {
   const figures: Figure[] = [];
   const run: Tally = { wrong: 0, errors: [] };
-  for (const nodes of POOLS) {
-    const site = await openSite({ nodes, memoryMb: 512, freeze: "forwarder" });
+  for (const how of ["wide", "narrow"] as const) {
+    const flags = ["--spread", how];
+    const shape = { nodes: NODES, memoryMb: 512, freeze: "forwarder", flags } as const;
+    const site = await openSite(shape);
     const cache = connect({ url: site.proxies[0].url, repairs: false });
     try {
       await site.admin.bandwidth("unlimited");
@@ -40,10 +42,10 @@ export async function spread({ isQuick, note }: SpreadOptions): Promise<Findings
         await cache.put(`spread-${key}`, body, { code: CODE });
       for (const rate of [null, ...RATES]) {
         const held = rate === null ? "not held" : `${rate / MB} MB/s each`;
-        note(`${nodes} functions, ${held} …`);
+        note(`${how}, ${held} …`);
         await site.admin.bandwidth(rate ?? "unlimited");
         const times = await timesOf(cache, body, isQuick ? READS_QUICK : READS, run);
-        figures.push(...figuresOf(nodes, held, rate, times));
+        figures.push(...figuresOf(how, held, rate, times));
       }
     } finally {
       await cache.close();
@@ -59,25 +61,24 @@ interface Tally {
 }
 
 function figuresOf(
-  nodes: number,
+  how: "wide" | "narrow",
   held: string,
   rate: number | null,
   times: readonly number[],
 ): readonly Figure[] {
-  const name = `${nodes === 12 ? "whole on 12" : `spread over ${nodes}`}, ${held}`;
+  const name = `${how === "narrow" ? "narrow, on 12" : "wide, on 36"} of ${NODES}, ${held}`;
   const p50 = quantile(times, 0.5);
   const told: Figure = { name: `${name}: GET p50`, unit: "ms", value: p50, most: null };
   if (rate === null) return [told];
   const { stripeBytes, stripeCount } = layoutOf(BYTES);
-  // On twelve functions each has a chunk of every stripe.
-  const chunks = nodes === 12 ? stripeCount : 1;
+  const chunks = how === "narrow" ? stripeCount : 1;
   const slowestMs = ((chunkStride(stripeBytes, CODE.dataChunks) * chunks) / rate) * 1_000;
   return [
     told,
     { name: `${name}: what a function sends takes`, unit: "ms", value: slowestMs, most: null },
     {
       ...{ name: `${name}: GET / that`, unit: "x", value: p50 / slowestMs },
-      most: nodes === 12 ? null : FACTOR_MAX,
+      most: how === "narrow" ? null : FACTOR_MAX,
     },
   ];
 }

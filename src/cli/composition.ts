@@ -66,6 +66,8 @@ export interface PoolOptions {
   readonly secretHex: string;
   /** Absent: linger as long as costs one invoke fee, longer where requests keep coming. */
   readonly policy?: BillingPolicySpec;
+  /** Absent: wide at AWS, narrow at a local Lambda service. */
+  readonly spread?: "wide" | "narrow";
   readonly warmUpIntervalMs: number;
   readonly backupIntervalMs: number;
   readonly backupSelection: "all" | "hit";

@@ -41,6 +41,7 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
     ...(settings.ring === "none" ? {} : { ringFile: settings.ring }),
     secretHex: settings.secret,
     ...policyOf(settings),
+    ...(settings.spread === "auto" ? {} : { spread: settings.spread }),
     warmUpIntervalMs: settings.warmUpIntervalMs,
     backupIntervalMs: settings.backupIntervalMs,
     backupSelection: settings.backupSelection,

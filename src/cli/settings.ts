@@ -95,6 +95,15 @@ export const SETTINGS = {
     byDefault: "auto",
     summary: "data and parity chunks of each stripe; auto: by size (1+2, 4+2, 10+2)",
   }),
+  spread: row<"auto" | "wide" | "narrow">({
+    flag: "spread",
+    argument: "HOW",
+    kind: "text",
+    schema: z.enum(["auto", "wide", "narrow"]),
+    byDefault: "auto",
+    summary:
+      "where the stripes (32 MiB) of a large object go: wide (each to functions of its own: more bandwidth), narrow (all to the same: fewer functions to wake), auto (wide at AWS, narrow where functions share one machine)",
+  }),
   pool: row<string>({
     flag: "pool",
     argument: "NAME",

@@ -29,6 +29,11 @@ export interface EmbeddedOptions {
   readonly memoryMb?: number;
   /** Code of every object that names none; absent: by size (1+2, 4+2, 10+2). */
   readonly code?: CodeSpec;
+  /**
+   * Whether the stripes (32 MiB) of a large object go to functions of their own, which brings more bandwidth, or all to the
+   * same, of which fewer must be woken; absent: wide at AWS, narrow at a local Lambda service.
+   */
+  readonly spread?: "wide" | "narrow";
   /** Where this process listens; default `127.0.0.1`. The functions must reach it. */
   readonly host?: string;
   /** Other clients; functions dial the port after it. Default 0: any free ones. */
@@ -104,6 +109,7 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
         repairBytesPerSecond: options.repairBytesPerSecond ?? REPAIR_LIMITS_DEFAULT.bytesPerSecond,
         repairDollarsPerHour: options.repairDollarsPerHour ?? REPAIR_LIMITS_DEFAULT.dollarsPerHour,
         pricing: options.pricing ?? "x86",
+        ...(options.spread === undefined ? {} : { spread: options.spread }),
         ...(options.hotBytes === undefined ? {} : { hotBytes: options.hotBytes }),
         ...(options.near === undefined ? {} : { near: options.near }),
         ...(options.advertise === undefined ? {} : { advertise: options.advertise }),

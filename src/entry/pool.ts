@@ -10,7 +10,7 @@ import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import type { TableStore } from "../core/ports.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
 import { SqliteTableStore } from "../host/sqlite-table-store.ts";
-import { openAwsLambda } from "../platform/aws-lambda.ts";
+import { isAwsEndpoint, openAwsLambda } from "../platform/aws-lambda.ts";
 import { deployPool } from "../platform/deploy-pool.ts";
 import { ANY_HOST, type DialOptions, dial } from "./dial.ts";
 import { withFunctionBundle } from "./function-bundle.ts";
@@ -60,6 +60,7 @@ async function openWith(
       nodeMemoryMb: options.memoryMb,
       clientPort: port,
       functionPort: portAfter(port, 1),
+      spread: options.spread ?? (isAwsEndpoint(lambdaUrl) ? "wide" : "narrow"),
       secret,
       platform,
     });

@@ -20,6 +20,7 @@ import { SystemRandom } from "../host/system-random.ts";
 import { SystemWallClock } from "../host/system-wall-clock.ts";
 import { TcpDialer } from "../host/tcp-dialer.ts";
 import { listenTcp } from "../host/tcp-listener.ts";
+import type { Spread } from "../proxy/object-spread.ts";
 import { ProxyCore } from "../proxy/proxy-core.ts";
 import { REPAIR_LIMITS_DEFAULT } from "../proxy/repair-budget.ts";
 import { RingDuty } from "../proxy/ring-duty.ts";
@@ -52,6 +53,8 @@ export interface ProxyOptions {
   readonly platform: FunctionPlatform;
   readonly codeRules?: readonly CodeRule[];
   readonly policy?: BillingPolicySpec;
+  /** Whether the stripes (32 MiB) of one object go to nodes of their own, or all to those of the first; default `wide`. */
+  readonly spread?: Spread;
   /** Default 60,000; 0: off. */
   readonly warmUpIntervalMs?: number;
   /** How often a function whose store changed is copied to its replica. Default 300,000; 0: off. */
@@ -136,6 +139,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     warmUpIntervalMs: options.warmUpIntervalMs ?? WARM_UP_MS_DEFAULT,
     backupIntervalMs: options.backupIntervalMs ?? BACKUP_MS_DEFAULT,
     backupSelection: options.backupSelection ?? "all",
+    ...(options.spread === undefined ? {} : { spread: options.spread }),
     repair: {
       bytesPerSecond: options.repairBytesPerSecond ?? REPAIR_LIMITS_DEFAULT.bytesPerSecond,
       dollarsPerHour: options.repairDollarsPerHour ?? REPAIR_LIMITS_DEFAULT.dollarsPerHour,

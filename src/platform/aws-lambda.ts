@@ -36,6 +36,11 @@ type Transport = {
   close(): void;
 };
 
+/** Whether functions at this endpoint run on machines of AWS; elsewhere one service runs all of them on its own. */
+export function isAwsEndpoint(endpoint: string): boolean {
+  return /\.(?:amazonaws\.com(?:\.cn)?|api\.aws)$/.test(new URL(endpoint).hostname);
+}
+
 /** Opens the platform; loads the SDK. */
 export async function openAwsLambda(options: AwsLambdaOptions): Promise<FunctionPlatform> {
   const limits = {

@@ -8,6 +8,7 @@ import type { ProxyCounters } from "./counters.ts";
 import type { DirectPeers } from "./direct-peers.ts";
 import type { HotObjects } from "./hot-objects.ts";
 import type { HedgeBudget, TransferLatency } from "./latency.ts";
+import type { Spread } from "./object-spread.ts";
 import type { ObjectTable } from "./object-table.ts";
 import type { ObjectVersion } from "./object-version.ts";
 import type { PartPool } from "./part-pool.ts";
@@ -54,6 +55,8 @@ export interface OperationContext {
   readonly hot: HotObjects;
   readonly generation: number;
   readonly stragglerMs: number;
+  /** Over how many nodes the stripes of one object go. */
+  readonly spread: Spread;
   /** Shorter chunks of clients of other processes go through the proxy also where client and function have a connection. */
   readonly directChunkBytesMin: number;
   hashKey(key: string): Uint8Array;

@@ -8,15 +8,12 @@ import type { Random } from "../core/ports.ts";
 import type { MessageOf, WireChunkId } from "../wire/messages.ts";
 import type { NodeLink } from "./node-link.ts";
 import type { NodeSpace } from "./node-space.ts";
+import type { NodeWish } from "./object-spread.ts";
 import type { ObjectTable } from "./object-table.ts";
 import { StoreAudit } from "./store-audit.ts";
 
 /** Drops told in one message; the wire allows no more. */
 export const DROPS_PER_MESSAGE = 1_000;
-
-/** How much fuller than the emptiest node one that is awake may be and still be chosen before it: a share of a node. */
-const AWAKE_SLACK_SHARE = 1 / 16;
-
 /** Chunks that need room on distinct nodes. */
 export interface ChunkRequest {
   readonly id: WireChunkId;
@@ -55,27 +52,25 @@ export class Pool {
 
   /**
    * Reserves every chunk on a node of its own, none of them in `except`, evicting as needed; null when that cannot be.
-   * `first`: nodes that are chosen before others with about as much room: those that are awake with nothing to do, or all
-   * but these.
+   * `wish`: nodes that are chosen before others with about as much room.
    */
   reserve(
     chunks: readonly ChunkRequest[],
     except: ReadonlySet<NodeIndex>,
-    first: "any" | "idle" | { readonly not: ReadonlySet<NodeIndex> } = "any",
+    wish: NodeWish | null = null,
   ): NodeIndex[] | null {
-    const isFirst =
-      typeof first === "object" ? (node: NodeIndex) => !first.not.has(node) : this.#isIdle;
     const bytes = chunks.reduce((most, chunk) => Math.max(most, chunkCost(chunk.bytes)), 0);
     // No eviction gives what too few nodes could ever have: without this, one refusal could empty the cache.
     if (this.#eligible(except).filter((space) => space.budgetBytes >= bytes).length < chunks.length)
       return null;
-    const slackBytes = this.#slackBytes; // No eviction changes what nodes may hold.
+    // No eviction changes what nodes may hold.
+    const slackBytes = (this.capacityBytes / this.spaces.length) * (wish?.slack ?? 0);
     for (;;) {
       const candidates = this.#candidates(bytes, except);
       const nodes =
-        first === "any"
+        wish === null
           ? choosePlaces(candidates, chunks.length, this.#random)
-          : choosePreferred(candidates, chunks.length, isFirst, slackBytes, this.#random);
+          : choosePreferred(candidates, chunks.length, wish.has, slackBytes, this.#random);
       if (nodes !== null) {
         for (const [i, { id, bytes: chunkBytes }] of chunks.entries())
           this.spaces[nodes[i] ?? 0]?.reserve(id, chunkBytes);
@@ -144,12 +139,6 @@ export class Pool {
       for (const instance of space?.unseen(now, [primary, awakeInstance]) ?? [])
         this.#table?.loseInstance(node, instance);
     }
-  }
-
-  readonly #isIdle = (node: NodeIndex): boolean => this.links[node]?.isIdle ?? false;
-
-  get #slackBytes(): number {
-    return (this.capacityBytes / this.spaces.length) * AWAKE_SLACK_SHARE;
   }
 
   #candidates(

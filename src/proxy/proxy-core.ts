@@ -355,6 +355,7 @@ export class ProxyCore {
     });
     return {
       ...{ clock, wallClock, random, stragglerMs, access },
+      spread: this.#options.spread ?? "wide",
       directChunkBytesMin: this.#options.directChunkBytesMin ?? DIRECT_CHUNK_BYTES_MIN,
       ...{ table: this.#table, pool: this.#pool, parts: this.#parts, hot: this.#hot },
       ...{ counters: this.counters, latency: this.#latency },

@@ -13,6 +13,7 @@ import type {
   WallClock,
 } from "../core/ports.ts";
 import type { BackupSelection } from "./backup-round.ts";
+import type { Spread } from "./object-spread.ts";
 import type { ObjectVersion } from "./object-version.ts";
 import type { RepairLimits } from "./repair-budget.ts";
 import type { RingDuty } from "./ring-duty.ts";
@@ -35,6 +36,8 @@ export interface ProxyCoreOptions {
   readonly backupSelection: BackupSelection;
   /** How long after its quorum a stripe waits for its last chunks. */
   readonly stragglerMs: number;
+  /** Over how many nodes the stripes of one object go; absent: wide. */
+  readonly spread?: Spread;
   /** What repairs may spend; absent: the default limits. */
   readonly repair?: RepairLimits;
   /** Shorter chunks always go through the proxy; absent: 128 KiB. */

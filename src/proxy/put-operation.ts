@@ -3,15 +3,17 @@
 
 import { type CodeSpec, chunkCount, codeFault } from "../core/code.ts";
 import type { ErrorCode } from "../core/errors.ts";
-import { keyFault, type NodeIndex, type ObjectKey, type Version } from "../core/ids.ts";
+import { keyFault, type ObjectKey, type Version } from "../core/ids.ts";
 import { layoutFault, layoutOfStripes } from "../core/layout.ts";
 import {
   METADATA_BYTES_MAX,
   STRIPE_BYTES_JOINED_MAX,
+  STRIPE_BYTES_MAX,
   STRIPES_PER_OBJECT_MAX,
 } from "../core/limits.ts";
 import type { Timer } from "../core/ports.ts";
 import type { Message, MessageOf } from "../wire/messages.ts";
+import { ObjectSpread } from "./object-spread.ts";
 import type { ChunkPlace, ObjectVersion } from "./object-version.ts";
 import type { ClientChannel, Operation, OperationContext } from "./operation.ts";
 import type { GatedPut, PutSlot } from "./put-gate.ts";
@@ -29,8 +31,7 @@ export class PutOperation implements Operation, GatedPut {
   readonly #code: CodeSpec;
   readonly #keyHash: Uint8Array;
   readonly #stripes = new Map<number, StripePut>();
-  /** How many chunks of its stripes went to each node: the next stripe goes where there are fewest. */
-  readonly #chunksOn = new Map<NodeIndex, number>();
+  readonly #spread: ObjectSpread;
   readonly #deadline: Timer;
   readonly #slot: PutSlot;
   #version: Version | null = null;
@@ -83,6 +84,7 @@ export class PutOperation implements Operation, GatedPut {
       this.#fail("ICACHE_DEADLINE", "the PUT did not end by its deadline"),
     );
     this.chunks = chunkCount(this.#code);
+    this.#spread = this.#newSpread();
     this.#slot = context.putGate.admit(this);
   }
 
@@ -152,6 +154,16 @@ export class PutOperation implements Operation, GatedPut {
     });
   }
 
+  #newSpread(): ObjectSpread {
+    const { spread, pool, table } = this.#context;
+    return new ObjectSpread({
+      spread,
+      nodes: pool.spaces.map(({ node }) => node),
+      isIdle: (node) => pool.link(node).isIdle,
+      replaced: new Set(table.peek(this.#request.key)?.places.map(({ node }) => node)),
+    });
+  }
+
   #onStripe(message: MessageOf<"putStripe">): void {
     const { stripe, bytes } = message;
     if (this.#version === null) return;
@@ -172,8 +184,8 @@ export class PutOperation implements Operation, GatedPut {
       keyHash: this.#keyHash,
       version: this.#version,
     };
-    const crowded = crowdedNodes(this.#chunksOn, this.#context.pool.spaces.length);
-    const put = StripePut.begin(order, crowded, this.#channel, this.#context, {
+    const wish = this.#spread.wish(this.chunks, stripe === 0 && bytes < STRIPE_BYTES_MAX);
+    const put = StripePut.begin(order, wish, this.#channel, this.#context, {
       onStored: () => this.#tryCommit(),
       onFailed: (code, reason) => this.#fail(code, reason),
     });
@@ -183,8 +195,7 @@ export class PutOperation implements Operation, GatedPut {
         `no room for a stripe of ${bytes} bytes on ${chunkCount(this.#code)} nodes, and nothing more may be evicted`,
       );
     this.#stripes.set(stripe, put);
-    for (const { node } of put.places())
-      this.#chunksOn.set(node, (this.#chunksOn.get(node) ?? 0) + 1);
+    this.#spread.note(put.places().map(({ node }) => node));
   }
 
   #onCommit(message: MessageOf<"putCommit">): void {
@@ -298,15 +309,6 @@ export class PutOperation implements Operation, GatedPut {
     this.#slot.release();
     for (const stripe of this.#stripes.values()) stripe.close(isStored);
   }
-}
-
-/** The nodes that have more chunks of an object than others have: what several send one after the other takes longer. */
-function crowdedNodes(
-  chunksOn: ReadonlyMap<NodeIndex, number>,
-  nodeCount: number,
-): ReadonlySet<NodeIndex> {
-  const fewest = chunksOn.size < nodeCount ? 0 : Math.min(...chunksOn.values());
-  return new Set([...chunksOn].filter(([, count]) => count > fewest).map(([node]) => node));
 }
 
 /** An object that can never fit is refused before anything is evicted for it. */

@@ -5,7 +5,6 @@ import { type CodeSpec, chunkCount, quorum } from "../core/code.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { InstanceId, NodeIndex, Version } from "../core/ids.ts";
 import { chunkLength } from "../core/layout.ts";
-import { STRIPE_BYTES_MAX } from "../core/limits.ts";
 import type { Timer } from "../core/ports.ts";
 import type { MessageOf, WireChunkId } from "../wire/messages.ts";
 import { type ChunkPut, creditFor, endUpload, newChunkPut } from "./chunk-put.ts";
@@ -14,6 +13,7 @@ import { DirectUpload, wayInWords } from "./direct-upload.ts";
 import type { ExchangeEnd } from "./exchange.ts";
 import type { NodeLink } from "./node-link.ts";
 import { chunkName } from "./node-space.ts";
+import type { NodeWish } from "./object-spread.ts";
 import type { ChunkPlace } from "./object-version.ts";
 import type { ClientChannel, OperationContext } from "./operation.ts";
 import { Part } from "./part-pool.ts";
@@ -55,10 +55,10 @@ export class StripePut implements UploadOwner {
   #isStored = false;
   #isClosed = false;
 
-  /** Reserves room for every chunk, rather not on `crowded` nodes; null when there is none. */
+  /** Reserves room for every chunk, where `wish` says if that can be; null when there is none. */
   static begin(
     order: StripeOrder,
-    crowded: ReadonlySet<NodeIndex>,
+    wish: NodeWish | null,
     channel: ClientChannel,
     context: OperationContext,
     owner: StripePutOwner,
@@ -68,9 +68,7 @@ export class StripePut implements UploadOwner {
       id: { keyHash, version, stripe, index },
       bytes: chunkLength(bytes, code.dataChunks, index),
     }));
-    // An object of many stripes is to lie on as many nodes as it can; one of a single stripe needs no node that sleeps.
-    const isAlone = stripe === 0 && bytes < STRIPE_BYTES_MAX;
-    const nodes = context.pool.reserve(requests, new Set(), isAlone ? "idle" : { not: crowded });
+    const nodes = context.pool.reserve(requests, new Set(), wish);
     return nodes === null ? null : new StripePut(order, requests, nodes, channel, context, owner);
   }
 

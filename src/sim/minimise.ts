@@ -110,6 +110,7 @@ class Search {
       { hasDoors: false },
       { nearBytes: 0 },
       { hotBytes: 0 },
+      { spread: "wide" },
       { lostAnswer: 0 },
       { lostRequest: 0 },
       { flipProbability: 0 },

@@ -5,6 +5,7 @@
 import type { CodeSpec } from "../core/code.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
 import { HOT_BYTES_DEFAULT } from "../proxy/hot-objects.ts";
+import type { Spread } from "../proxy/object-spread.ts";
 import type { Routing } from "./provider.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import type { Call } from "./workload.ts";
@@ -82,6 +83,7 @@ export interface Scenario {
   readonly nearBytes: number;
   /** Proxies keep small objects that were read in so many bytes of their own; 0: none. */
   readonly hotBytes: number;
+  readonly spread: Spread;
   readonly stragglerMs: number;
   readonly routing: Routing;
   readonly delayMsMax: number;
@@ -171,6 +173,8 @@ export function scenarioOf(seed: number): Scenario {
     lostRequest: trouble(0.02),
     nearBytes: habit === "reads" ? 0 : random.pick([0, 0, 60_000, 16_000_000]),
     hotBytes: random.pick([0, 4_096, 60_000, HOT_BYTES_DEFAULT]),
+    // The last that is drawn: the others stay what they were for each seed.
+    spread: random.pick(["wide", "narrow"] as const),
     scripts: null,
   };
 }

@@ -281,7 +281,7 @@ export class Site {
   #newProcess(image: TableImage, functionAddress: string, isOwner: boolean): Process {
     const { scenario, clock, wallClock, network } = this.#world;
     const { nodes, budgetBytes, code, policy, warmUpIntervalMs, stragglerMs } = scenario;
-    const { backupIntervalMs, backupSelection, repairBytesPerSecond, hotBytes } = scenario;
+    const { backupIntervalMs, backupSelection, repairBytesPerSecond, hotBytes, spread } = scenario;
     const name = `proxy ${this.id}.${++this.#started}`;
     const machine = this.#world.newMachine(name);
     const random = this.#random.fork(name);
@@ -305,7 +305,7 @@ export class Site {
       repair: { bytesPerSecond: repairBytesPerSecond, dollarsPerHour: 1 },
       stragglerMs,
       directChunkBytesMin: 1,
-      hotBytes,
+      ...{ hotBytes, spread },
       ...(ring === null ? {} : { ring }),
       onSuperseded: (reason) => this.#onSuperseded(machine, reason),
       ports: {

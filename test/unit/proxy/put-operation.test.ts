@@ -52,6 +52,48 @@ test("put: the stripes of an object share no node where there are enough, and li
   }
 });
 
+test("put: narrow, the stripes of an object lie on the nodes of the first one, until those are fuller than others", () => {
+  const world = new World({ nodes: 12, spread: "narrow", budgetBytes: 160_000 });
+  const client = world.client();
+  const exchange = client.openPut("k", { code: { dataChunks: 3, parityChunks: 1 } });
+  world.clock.until(() => exchange.messages.length > 0);
+  const chunksByNode = (stripe: number): number[] => {
+    client.send(exchange.channel, { kind: "putStripe", stripe, bytes: 45_000 });
+    world.clock.advance(5);
+    return world.proxy
+      .status()
+      .nodes.rows.map(({ chunks }) => chunks)
+      .filter((chunks) => chunks > 0);
+  };
+  for (let stripe = 0; stripe < 3; stripe++)
+    assert.deepEqual(
+      chunksByNode(stripe),
+      Array.from({ length: 4 }, () => stripe + 1),
+    );
+  // A quarter of a node is 40,000 bytes, and three chunks cost more.
+  assert.ok(chunksByNode(3).length > 4);
+  world.settle();
+});
+
+test("put: narrow, a new version lies where the one before did, and takes no other node though its own are fuller", () => {
+  const world = new World({ nodes: 12, spread: "narrow", budgetBytes: 160_000 });
+  const client = world.client();
+  const code = { dataChunks: 3, parityChunks: 1 };
+  const nodes = (): number[] =>
+    world.proxy.status().nodes.rows.flatMap(({ chunks, node }) => (chunks > 0 ? [node] : []));
+  put(world, client, "k", bodyOf(180_000, 1), { code });
+  world.settle();
+  const before = nodes();
+  assert.equal(before.length, 4);
+  for (let version = 2; version < 6; version++) {
+    const body = bodyOf(180_000, version);
+    put(world, client, "k", body, { code });
+    world.settle();
+    assert.deepEqual(nodes(), before);
+    assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+  }
+});
+
 test("put: the retry of a PUT or DELETE with the same sequence is answered with its outcome, once done", () => {
   const world = new World();
   const client = world.client();

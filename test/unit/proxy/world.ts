@@ -10,6 +10,7 @@ import { nodeKey, sealOrder } from "../../../src/core/invocation.ts";
 import { Ledger } from "../../../src/core/ledger.ts";
 import type { Crypto, FunctionPlatform, InvokeOutcome } from "../../../src/core/ports.ts";
 import { PRICES } from "../../../src/core/prices.ts";
+import type { Spread } from "../../../src/proxy/object-spread.ts";
 import { ProxyCore } from "../../../src/proxy/proxy-core.ts";
 import type { RepairLimits } from "../../../src/proxy/repair-budget.ts";
 import { RuntimeCore } from "../../../src/runtime/runtime-core.ts";
@@ -76,6 +77,7 @@ export interface WorldWishes {
   readonly warmUpIntervalMs?: number;
   readonly access?: Access;
   readonly hotBytes?: number;
+  readonly spread?: Spread;
 }
 
 /** The proxy and everything around it. */
@@ -142,6 +144,7 @@ export class World {
       ...(wishes.access === undefined ? {} : { access: wishes.access }),
       ...(wishes.repair === undefined ? {} : { repair: wishes.repair }),
       ...(wishes.hotBytes === undefined ? {} : { hotBytes: wishes.hotBytes }),
+      ...(wishes.spread === undefined ? {} : { spread: wishes.spread }),
       ports: {
         clock: this.clock,
         wallClock: { now: () => this.wallMs },
