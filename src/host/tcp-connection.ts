@@ -11,6 +11,7 @@ import type { Message } from "../wire/messages.ts";
 import { Outbox, type QueuedFrame } from "../wire/outbox.ts";
 import { FrameParser } from "../wire/parser.ts";
 import { WireFault } from "../wire/schema.ts";
+import { ReadTurns } from "./read-turns.ts";
 
 /**
  * What is handed to the socket and not yet taken by the kernel: less costs a turn of the loop more often, more makes
@@ -34,6 +35,8 @@ const CLOSE_MS_MAX = 1_000;
 /** Shared by all sockets: each read ends in its parser before the next begins. */
 const SCRATCH = new Uint8Array(32_768);
 const ENCODER = new FrameEncoder();
+/** Of all sockets of this thread: they share its loop. */
+const READ_TURNS = new ReadTurns(setImmediate);
 
 /** What a handler threw that was no WireFault; the connection is closed already. */
 export type OnFault = (error: unknown, remote: string) => void;
@@ -147,7 +150,7 @@ export class TcpConnection implements Connection {
     buffer: (): Uint8Array => this.#parser.place(),
     callback: (count: number): boolean => {
       this.#receive(() => this.#parser.advance(count));
-      return true;
+      return READ_TURNS.mayReadOn(count, this.#resume);
     },
   };
 
@@ -170,6 +173,10 @@ export class TcpConnection implements Connection {
     socket.on("close", () => this.#finish());
     if (this.#outbox.queuedBytes > 0) this.#pumpSoon();
   }
+
+  readonly #resume = (): void => {
+    this.#socket?.resume();
+  };
 
   #expectHandler(): ConnectionHandler {
     assert(this.#handler !== null, "a connection was handed over and nobody took it");
