@@ -5,7 +5,7 @@
 /** Read by all connections together before others are stopped: one to two milliseconds of work. */
 const TURN_BYTES_MAX = 2 * 1_024 * 1_024;
 /** Shorter reads are what others wait for: they neither count nor stop anybody. */
-const COUNTED_BYTES_MIN = 32_768;
+const COUNTED_BYTES_MIN = 65_536;
 
 /** The account of one loop. */
 export class ReadTurns {
