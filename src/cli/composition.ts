@@ -5,6 +5,7 @@ import type { Cache, NearOptions } from "../client/api.ts";
 import type { Access } from "../core/access.ts";
 import type { CodeRule } from "../core/code.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
+import type { Spread } from "../core/placement.ts";
 import type { ProxyStatus } from "../core/status.ts";
 
 /** The addresses of a running pool, as `up --json` prints them. */
@@ -67,7 +68,7 @@ export interface PoolOptions {
   /** Absent: linger as long as costs one invoke fee, longer where requests keep coming. */
   readonly policy?: BillingPolicySpec;
   /** Absent: wide at AWS, narrow at a local Lambda service. */
-  readonly spread?: "wide" | "narrow";
+  readonly spread?: Spread;
   readonly warmUpIntervalMs: number;
   readonly backupIntervalMs: number;
   readonly backupSelection: "all" | "hit";

@@ -5,18 +5,8 @@ import type { SettingName } from "./settings.ts";
 
 /** What a pool is made by: its proxy, functions and doors. */
 export const POOL_SETTINGS: readonly SettingName[] = [
-  ...([
-    "host",
-    "port",
-    "nodes",
-    "memoryMb",
-    "code",
-    "spread",
-    "pool",
-    "state",
-    "ring",
-    "secret",
-  ] as const),
+  ...(["host", "port", "nodes", "memoryMb", "code", "spread"] as const),
+  ...(["pool", "state", "ring", "secret"] as const),
   ...(["tokens", "token", "tokenFile"] as const),
   ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
   ...(["backupIntervalMs", "backupSelection"] as const),

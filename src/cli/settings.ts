@@ -4,6 +4,7 @@
 
 import { z } from "zod";
 import { parseCode } from "../core/code.ts";
+import type { Spread } from "../core/placement.ts";
 import { HOT_BYTES_DEFAULT } from "../proxy/hot-objects.ts";
 
 /** How text from a flag or the environment becomes a value before the schema sees it. */
@@ -95,7 +96,7 @@ export const SETTINGS = {
     byDefault: "auto",
     summary: "data and parity chunks of each stripe; auto: by size (1+2, 4+2, 10+2)",
   }),
-  spread: row<"auto" | "wide" | "narrow">({
+  spread: row<"auto" | Spread>({
     flag: "spread",
     argument: "HOW",
     kind: "text",

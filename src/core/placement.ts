@@ -5,6 +5,9 @@
 import type { NodeIndex } from "./ids.ts";
 import type { Random } from "./ports.ts";
 
+/** Whether the stripes of one object go to nodes of their own while there are such, or all to the nodes of the first. */
+export type Spread = "wide" | "narrow";
+
 /** A node that could take a chunk. */
 export interface PlacementCandidate {
   readonly node: NodeIndex;

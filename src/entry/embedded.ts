@@ -5,6 +5,7 @@ import type { Cache, NearOptions } from "../client/api.ts";
 import { checkNear } from "../client/validate.ts";
 import { type CodeSpec, chunkCount, codeFault, formatCode } from "../core/code.ts";
 import { CacheError } from "../core/errors.ts";
+import type { Spread } from "../core/placement.ts";
 import type { Timer } from "../core/ports.ts";
 import type { ProxyStatus } from "../core/status.ts";
 import { SystemClock } from "../host/system-clock.ts";
@@ -33,7 +34,7 @@ export interface EmbeddedOptions {
    * Whether the stripes (32 MiB) of a large object go to functions of their own, which brings more bandwidth, or all to the
    * same, of which fewer must be woken; absent: wide at AWS, narrow at a local Lambda service.
    */
-  readonly spread?: "wide" | "narrow";
+  readonly spread?: Spread;
   /** Where this process listens; default `127.0.0.1`. The functions must reach it. */
   readonly host?: string;
   /** Other clients; functions dial the port after it. Default 0: any free ones. */

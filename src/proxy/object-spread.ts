@@ -4,9 +4,7 @@
 // A stripe's own chunks are on distinct nodes in any case; what has no room where it would rather go goes elsewhere.
 
 import type { NodeIndex } from "../core/ids.ts";
-
-/** See the header. */
-export type Spread = "wide" | "narrow";
+import type { Spread } from "../core/placement.ts";
 
 /** Which nodes a stripe would rather have. */
 export interface NodeWish {
@@ -41,11 +39,11 @@ export class ObjectSpread {
     this.#context = context;
   }
 
-  /** What the next stripe, of so many chunks, would rather have; `isLast`: none will follow it. Null: any. */
-  wish(chunks: number, isLast: boolean): NodeWish | null {
+  /** What the next stripe, of so many chunks, would rather have; `isOnly`: it is all of the object. Null: any. */
+  wish(chunks: number, isOnly: boolean): NodeWish | null {
     const { spread, isIdle, replaced } = this.#context;
     const isFirst = this.#chunksOn.size === 0;
-    if (spread === "wide" && !(isFirst && isLast)) return this.#fewest();
+    if (spread === "wide" && !isOnly) return this.#fewest();
     // Each version then finds the memory that the one before the last has freed: touching other for the first time costs
     // a function as much as receiving into it.
     if (this.#mayFollow(chunks))

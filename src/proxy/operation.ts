@@ -1,5 +1,6 @@
 // What the operations of clients have in common: a channel on a client's connection, and the proxy around them.
 
+import type { Spread } from "../core/placement.ts";
 import type { Clock, Random, WallClock } from "../core/ports.ts";
 import type { Message } from "../wire/messages.ts";
 import type { ChunkFetch, FetchReader } from "./chunk-fetch.ts";
@@ -8,7 +9,6 @@ import type { ProxyCounters } from "./counters.ts";
 import type { DirectPeers } from "./direct-peers.ts";
 import type { HotObjects } from "./hot-objects.ts";
 import type { HedgeBudget, TransferLatency } from "./latency.ts";
-import type { Spread } from "./object-spread.ts";
 import type { ObjectTable } from "./object-table.ts";
 import type { ObjectVersion } from "./object-version.ts";
 import type { PartPool } from "./part-pool.ts";

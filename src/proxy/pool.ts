@@ -14,6 +14,7 @@ import { StoreAudit } from "./store-audit.ts";
 
 /** Drops told in one message; the wire allows no more. */
 export const DROPS_PER_MESSAGE = 1_000;
+
 /** Chunks that need room on distinct nodes. */
 export interface ChunkRequest {
   readonly id: WireChunkId;

@@ -4,6 +4,7 @@ import type { Access } from "../core/access.ts";
 import type { CodeRule } from "../core/code.ts";
 import type { EvictionPolicy } from "../core/eviction.ts";
 import type { Ledger } from "../core/ledger.ts";
+import type { Spread } from "../core/placement.ts";
 import type {
   Clock,
   Crypto,
@@ -13,7 +14,6 @@ import type {
   WallClock,
 } from "../core/ports.ts";
 import type { BackupSelection } from "./backup-round.ts";
-import type { Spread } from "./object-spread.ts";
 import type { ObjectVersion } from "./object-version.ts";
 import type { RepairLimits } from "./repair-budget.ts";
 import type { RingDuty } from "./ring-duty.ts";

@@ -8,7 +8,6 @@ import { layoutFault, layoutOfStripes } from "../core/layout.ts";
 import {
   METADATA_BYTES_MAX,
   STRIPE_BYTES_JOINED_MAX,
-  STRIPE_BYTES_MAX,
   STRIPES_PER_OBJECT_MAX,
 } from "../core/limits.ts";
 import type { Timer } from "../core/ports.ts";
@@ -31,7 +30,7 @@ export class PutOperation implements Operation, GatedPut {
   readonly #code: CodeSpec;
   readonly #keyHash: Uint8Array;
   readonly #stripes = new Map<number, StripePut>();
-  readonly #spread: ObjectSpread;
+  #spread: ObjectSpread | null = null;
   readonly #deadline: Timer;
   readonly #slot: PutSlot;
   #version: Version | null = null;
@@ -84,7 +83,6 @@ export class PutOperation implements Operation, GatedPut {
       this.#fail("ICACHE_DEADLINE", "the PUT did not end by its deadline"),
     );
     this.chunks = chunkCount(this.#code);
-    this.#spread = this.#newSpread();
     this.#slot = context.putGate.admit(this);
   }
 
@@ -184,7 +182,9 @@ export class PutOperation implements Operation, GatedPut {
       keyHash: this.#keyHash,
       version: this.#version,
     };
-    const wish = this.#spread.wish(this.chunks, stripe === 0 && bytes < STRIPE_BYTES_MAX);
+    const spread = this.#spread ?? this.#newSpread();
+    this.#spread = spread;
+    const wish = spread.wish(this.chunks, bytes >= this.#request.bytes);
     const put = StripePut.begin(order, wish, this.#channel, this.#context, {
       onStored: () => this.#tryCommit(),
       onFailed: (code, reason) => this.#fail(code, reason),
@@ -195,7 +195,7 @@ export class PutOperation implements Operation, GatedPut {
         `no room for a stripe of ${bytes} bytes on ${chunkCount(this.#code)} nodes, and nothing more may be evicted`,
       );
     this.#stripes.set(stripe, put);
-    this.#spread.note(put.places().map(({ node }) => node));
+    spread.note(put.places().map(({ node }) => node));
   }
 
   #onCommit(message: MessageOf<"putCommit">): void {

@@ -4,8 +4,8 @@
 
 import type { CodeSpec } from "../core/code.ts";
 import type { BillingPolicySpec } from "../core/invocation.ts";
+import type { Spread } from "../core/placement.ts";
 import { HOT_BYTES_DEFAULT } from "../proxy/hot-objects.ts";
-import type { Spread } from "../proxy/object-spread.ts";
 import type { Routing } from "./provider.ts";
 import { SeededRandom } from "./seeded-random.ts";
 import type { Call } from "./workload.ts";

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type NodeIndex, nodeIndex } from "../../../src/core/ids.ts";
-import { type NodeWish, ObjectSpread, type Spread } from "../../../src/proxy/object-spread.ts";
+import type { Spread } from "../../../src/core/placement.ts";
+import { type NodeWish, ObjectSpread } from "../../../src/proxy/object-spread.ts";
 
 const CHUNKS = 3;
 const NODES = at(0, 1, 2, 3, 4, 5, 6, 7);

@@ -52,6 +52,27 @@ test("put: the stripes of an object share no node where there are enough, and li
   }
 });
 
+test("put: what one stripe holds goes to nodes that are awake; wide, the first of several goes anywhere, however short", () => {
+  for (const [bytes, isAwake] of [
+    [600, true],
+    [1_800, false],
+  ] as const) {
+    const world = new World({ nodes: 12, lingerMs: 10_000 });
+    const client = world.client();
+    const code = { dataChunks: 3, parityChunks: 1 };
+    put(world, client, "before", bodyOf(600), { code });
+    const rows = () => world.proxy.status().nodes.rows;
+    const awake = rows().flatMap(({ chunks, node }) => (chunks > 0 ? [node] : []));
+    assert.equal(awake.length, 4);
+    const exchange = client.openPut("k", { code, bytes });
+    world.clock.until(() => exchange.messages.length > 0);
+    client.send(exchange.channel, { kind: "putStripe", stripe: 0, bytes: 600 });
+    world.clock.advance(5);
+    const both = rows().flatMap(({ chunks, node }) => (chunks > 1 ? [node] : []));
+    assert.equal(both.length === awake.length, isAwake);
+  }
+});
+
 test("put: narrow, the stripes of an object lie on the nodes of the first one, until those are fuller than others", () => {
   const world = new World({ nodes: 12, spread: "narrow", budgetBytes: 160_000 });
   const client = world.client();
