@@ -5,6 +5,7 @@
 import { fromHex, type InvokeAnswer } from "../core/invocation.ts";
 import { optimizeEarly } from "../host/early-tiering.ts";
 import { NodeCrypto } from "../host/node-crypto.ts";
+import { keepHeapSmall } from "../host/small-heap.ts";
 import { SystemClock } from "../host/system-clock.ts";
 import { TcpDialer } from "../host/tcp-dialer.ts";
 import { chunkBudget } from "../runtime/memory.ts";
@@ -39,7 +40,7 @@ function readSettings(env: {
   const budgetText = env["INFINICACHE_CHUNK_BUDGET_MB"];
   const budgetBytes =
     budgetText === undefined
-      ? chunkBudget(memoryMb, env["MALLOC_MMAP_THRESHOLD_"] !== undefined)
+      ? chunkBudget(memoryMb)
       : number("INFINICACHE_CHUNK_BUDGET_MB", budgetText, 65_536) * MIB;
   if (wrong.length > 0 || nodeKey === null) return wrong.join("; ");
   return { pool, node, nodeKey, memoryMb, budgetBytes };
@@ -58,6 +59,7 @@ function createRuntime(): RuntimeCore | string {
   });
 }
 
+keepHeapSmall();
 optimizeEarly();
 const runtime = createRuntime();
 if (typeof runtime === "string") console.error(`infinicache: ${runtime}`);

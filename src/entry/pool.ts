@@ -106,8 +106,7 @@ async function deploy(options: PoolOptions, endpoint: string, secret: Uint8Array
         INFINICACHE_POOL: pool,
         INFINICACHE_NODE: String(node),
         INFINICACHE_NODE_KEY: toHex(nodeKey(crypto, secret, pool, node)),
-        // glibc then gives every chunk pages of its own and takes them back: see src/runtime/memory.ts.
-        MALLOC_MMAP_THRESHOLD_: "65536",
+        // Threads of the C library then share one heap, which is smaller than one for each.
         MALLOC_ARENA_MAX: "1",
       }),
     }),

@@ -129,7 +129,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
     ...(options.access === undefined ? {} : { access: options.access }),
     pool: options.pool,
     nodes: options.nodes,
-    nodeBudgetBytes: chunkBudget(options.nodeMemoryMb, false),
+    nodeBudgetBytes: chunkBudget(options.nodeMemoryMb),
     secret: options.secret,
     codeRules,
     stay:

@@ -2,16 +2,20 @@
 // a find only marks its chunk, and whoever lists the store gives the marked ones their second chance.
 // It never evicts (the proxy evicts whole objects), never looks into bytes, and knows no message.
 //
-// Memory is let go at once, by detaching the buffer: left to the garbage collector, a store of 800 MB
-// under churn grew to 1.6 GB, and the provider kills an instance for less. So a buffer that somebody else
-// is reading is *lent*, stays counted, and is freed when the last reader gives it back. What is freed is kept
-// for the next chunk of its size (see spare-buffers.ts) as long as the budget has room for both.
+// What is dropped makes room for the next chunk at once. So a chunk that somebody else is reading is *lent*, stays
+// counted, and is freed when the last reader gives it back; and memory that a transport may still write into serves
+// nobody until the transport has returned it.
 
 import { assert } from "../core/assert.ts";
 import { chunkCost } from "../core/chunk-cost.ts";
 import { chunkFingerprint, type Fingerprint, StoreDigest } from "../core/store-digest.ts";
 import type { WireChunkId } from "../wire/messages.ts";
-import { type ChunkBytes, SpareBuffers } from "./spare-buffers.ts";
+import type { ChunkBytes } from "./chunk-bytes.ts";
+import { ChunkMemory } from "./chunk-memory.ts";
+import { memoryOf } from "./memory.ts";
+
+/** Of a key's name on the wire. */
+const KEY_HASH_BYTES = 16;
 
 /** One stored chunk. Its bytes never change; they vanish when it was dropped and nobody reads them. */
 export interface StoredChunk extends WireChunkId {
@@ -20,12 +24,32 @@ export interface StoredChunk extends WireChunkId {
   readonly digestHigh: number;
 }
 
-interface Held extends StoredChunk {
+/** As small as can be: a store of small chunks has hundreds of thousands. The name says which key's it is. */
+class Held implements StoredChunk {
   readonly name: string;
-  readonly fingerprint: Fingerprint;
-  isUsed: boolean;
-  isDropped: boolean;
-  readers: number;
+  readonly version: number;
+  readonly stripe: number;
+  readonly index: number;
+  readonly bytes: ChunkBytes;
+  readonly digestLow: number;
+  readonly digestHigh: number;
+  isUsed = false;
+  isDropped = false;
+  readers = 0;
+
+  constructor(name: string, chunk: StoredChunk) {
+    this.name = name;
+    this.version = chunk.version;
+    this.stripe = chunk.stripe;
+    this.index = chunk.index;
+    this.bytes = chunk.bytes;
+    this.digestLow = chunk.digestLow;
+    this.digestHigh = chunk.digestHigh;
+  }
+
+  get keyHash(): Uint8Array {
+    return Uint8Array.from({ length: KEY_HASH_BYTES }, (_, at) => this.name.charCodeAt(at));
+  }
 }
 
 /** The store of one instance. */
@@ -34,11 +58,14 @@ export class ChunkStore {
   readonly budgetBytes: number;
   readonly #chunks = new Map<string, Held>();
   readonly #digest = new StoreDigest();
-  readonly #spare = new SpareBuffers();
+  readonly #memory: ChunkMemory;
+  /** Memory of transfers that ended while a transport was writing, by the view that it has. */
+  readonly #stray = new Map<Uint8Array, ChunkBytes>();
   #usedBytes = 0;
 
   constructor(budgetBytes: number) {
     this.budgetBytes = budgetBytes;
+    this.#memory = new ChunkMemory(memoryOf(budgetBytes));
   }
 
   /** What is taken of the budget: stored, reserved, and dropped but still being read. */
@@ -46,9 +73,9 @@ export class ChunkStore {
     return this.#usedBytes;
   }
 
-  /** What is kept for chunks to come; with `usedBytes` never above the budget. */
-  get spareBytes(): number {
-    return this.#spare.bytes;
+  /** What it has of the host for chunks there are and chunks to come; never above the budget. */
+  get heldBytes(): number {
+    return this.#memory.heldBytes;
   }
 
   /** How many chunks are held. */
@@ -61,37 +88,36 @@ export class ChunkStore {
     return this.#digest.value();
   }
 
-  /** A buffer for a chunk of `bytes`, its contents undefined, paid from the budget; null when there is no room. */
+  /** Memory for a chunk of `bytes`, its contents undefined, paid from the budget; null when there is no room. */
   reserve(bytes: number): ChunkBytes | null {
     const cost = chunkCost(bytes);
     if (this.#usedBytes + cost > this.budgetBytes) return null;
-    try {
-      const kept = this.#spare.take(bytes);
-      this.#spare.shrink(this.budgetBytes - this.#usedBytes - cost);
-      const place = kept ?? SpareBuffers.fresh(bytes);
-      this.#usedBytes += cost;
-      return place;
-    } catch {
-      return null; // The host refused the memory although the budget had room: full all the same.
-    }
+    const place = this.#memory.allocate(bytes);
+    if (place !== null) this.#usedBytes += cost;
+    return place;
   }
 
-  /** Gives back what `reserve` gave and `add` did not take. `isLent`: a transport may still write into it. */
-  release(place: ChunkBytes, isLent: boolean): void {
+  /** Gives back what `reserve` gave and `add` did not take. `lent`: the view that a transport may still write into. */
+  release(place: ChunkBytes, lent: Uint8Array | null): void {
     this.#usedBytes -= chunkCost(place.length);
-    if (!isLent) this.#spare.offer(place, this.budgetBytes - this.#usedBytes);
+    if (lent === null) this.#memory.free(place);
+    else this.#stray.set(lent, place);
   }
 
-  /** Takes over a buffer from `reserve`, filled and verified. A chunk of the same identity is replaced. */
+  /** A transport writes no more into a view of a chunk's memory. */
+  returned(view: Uint8Array): void {
+    const place = this.#stray.get(view);
+    if (place === undefined) return;
+    this.#stray.delete(view);
+    this.#memory.free(place);
+  }
+
+  /** Takes over memory from `reserve`, filled and verified. A chunk of the same identity is replaced. */
   add(chunk: StoredChunk): void {
     const name = nameOf(chunk);
     this.#remove(name);
-    const { keyHash, version, stripe, index, bytes, digestLow, digestHigh } = chunk;
-    const fingerprint = chunkFingerprint(keyHash, version, stripe, index);
-    const identity = { keyHash, version, stripe, index, bytes, digestLow, digestHigh };
-    const state = { isUsed: false, isDropped: false, readers: 0 };
-    this.#chunks.set(name, { ...identity, name, fingerprint, ...state });
-    this.#digest.toggle(fingerprint);
+    this.#chunks.set(name, new Held(name, chunk));
+    this.#toggle(chunk);
   }
 
   /** The chunk, marked as used; null when it is not held. Who reads its bytes later must `lend` it. */
@@ -149,15 +175,19 @@ export class ChunkStore {
     const chunk = this.#chunks.get(name);
     if (chunk === undefined) return false;
     this.#chunks.delete(name);
-    this.#digest.toggle(chunk.fingerprint);
+    this.#toggle(chunk);
     chunk.isDropped = true;
     if (chunk.readers === 0) this.#free(chunk);
     return true;
   }
 
+  #toggle({ keyHash, version, stripe, index }: WireChunkId): void {
+    this.#digest.toggle(chunkFingerprint(keyHash, version, stripe, index));
+  }
+
   #free(chunk: Held): void {
     this.#usedBytes -= chunkCost(chunk.bytes.length);
-    this.#spare.offer(chunk.bytes, this.budgetBytes - this.#usedBytes);
+    this.#memory.free(chunk.bytes);
   }
 }
 

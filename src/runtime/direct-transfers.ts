@@ -123,8 +123,8 @@ export class DirectIncoming implements Transfer, ChannelOwner {
     this.#fail();
   }
 
-  onHold(): void {
-    // IncomingChunk knows whether its memory is lent.
+  onHold(more: number): void {
+    if (more < 0) this.#incoming.returned();
   }
 
   credit(): void {

@@ -5,15 +5,17 @@
 import { createHasher } from "../checksum/hasher.ts";
 import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { MessageOf } from "../wire/messages.ts";
-import type { ChunkBytes } from "./spare-buffers.ts";
+import type { ChunkBytes } from "./chunk-bytes.ts";
 import type { Transfer } from "./transfers.ts";
 
 /** What an incoming chunk needs of its surroundings. */
 export interface IncomingPort {
   now(): number;
   grant(bytes: number): void;
-  /** Gives the memory back; `isLent` when a transport may still write into it. */
-  release(isLent: boolean): void;
+  /** Gives the memory back; `lent` is the view of it that a transport may still write into. */
+  release(lent: Uint8Array | null): void;
+  /** A transport writes no more into that view. */
+  returned(lent: Uint8Array): void;
   /** All bytes came; the transfer is over. */
   complete(isGood: boolean): void;
   /** It cannot go on; must end in `end`. */
@@ -28,7 +30,8 @@ export class IncomingChunk implements Transfer {
   readonly #port: IncomingPort;
   readonly #hasher = createHasher();
   #receivedBytes = 0;
-  #isLent = false;
+  /** The view of its memory that the transport writes into. */
+  #lent: Uint8Array | null = null;
 
   constructor(
     announced: MessageOf<"chunkPut" | "chunkTake">,
@@ -62,8 +65,11 @@ export class IncomingChunk implements Transfer {
       message.offset === this.#receivedBytes &&
       this.#receivedBytes + bytes <= this.#bytes.length;
     if (!isNext) return null;
-    this.#isLent = true;
-    return this.#bytes.subarray(this.#receivedBytes, this.#receivedBytes + bytes);
+    const place = this.#bytes.from(this.#receivedBytes, bytes);
+    // A part that two pieces of memory will hold comes elsewhere first.
+    if (place.length < bytes) return new Uint8Array(bytes);
+    this.#lent = place;
+    return place;
   }
 
   data(_message: MessageOf<"data">, body: Uint8Array | null): void {
@@ -72,7 +78,8 @@ export class IncomingChunk implements Transfer {
       this.#port.interrupt();
       return;
     }
-    this.#isLent = false;
+    if (this.#lent === null) this.#bytes.write(this.#receivedBytes, body);
+    this.#lent = null;
     this.progressAt = this.#port.now();
     this.#hasher.update(body);
     this.#receivedBytes += body.length;
@@ -84,7 +91,13 @@ export class IncomingChunk implements Transfer {
   }
 
   end(): void {
-    this.#port.release(this.#isLent);
+    this.#port.release(this.#lent);
+  }
+
+  /** The transport writes no more into what it was given, whether that is full or not. */
+  returned(): void {
+    if (this.#lent !== null) this.#port.returned(this.#lent);
+    this.#lent = null;
   }
 
   #finish(): void {

@@ -45,14 +45,15 @@ export class OutgoingChunk implements Transfer {
   pump(): void {
     const { bytes, stripe, index } = this.#chunk;
     while (!this.#isOver && this.#queuedParts < PARTS_QUEUED_MAX) {
-      const end = Math.min(bytes.length, this.#allowedOffset, this.#nextOffset + PART_BYTES_MAX);
-      if (end <= this.#nextOffset) break;
       const offset = this.#nextOffset;
-      this.#nextOffset = end;
+      const allowedBytes = Math.min(bytes.length, this.#allowedOffset) - offset;
+      if (allowedBytes <= 0) break;
+      const body = bytes.from(offset, Math.min(allowedBytes, PART_BYTES_MAX));
+      this.#nextOffset += body.length;
       this.#queuedParts++;
       this.#port.lend();
       const part = { kind: "data", stripe, index, attempt: 0, offset } as const;
-      this.#port.send(part, bytes.subarray(offset, end), () => this.#onSent());
+      this.#port.send(part, body, () => this.#onSent());
     }
     if (this.#isOver || this.#queuedParts > 0 || this.#nextOffset < bytes.length) return;
     this.#isOver = true;

@@ -81,6 +81,7 @@ export class RuntimeCore {
       bodyPlace: (channel, message, bytes) =>
         message.kind === "data" ? this.#transfers.place(channel, message, bytes) : null,
       onMessage: (channel, message, body) => this.#receive(channel, message, body),
+      onReturned: (place) => this.store.returned(place),
     });
     const { clock, crypto, clientDialer = null } = ports;
     this.#clients = new DirectLines({ clock, crypto, dialer: clientDialer }, instance);

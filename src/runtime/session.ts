@@ -47,6 +47,8 @@ export interface SessionEvents {
   /** Of this invocation, on a connection that was proved. */
   bodyPlace(channel: number, message: Message, bytes: number): Uint8Array | null;
   onMessage(channel: number, message: Message, body: Uint8Array | null): void;
+  /** The transport writes no more into what `bodyPlace` gave, whatever became of the invocation since. */
+  onReturned(place: Uint8Array): void;
 }
 
 /** What happened on the way to proxies since the instance started. */
@@ -70,6 +72,8 @@ interface Live {
   nonce: Uint8Array | null;
   /** The proxy proved itself on this connection, for the invocation under way. */
   isGreeted: boolean;
+  /** Where the body goes that is on its way. */
+  place: Uint8Array | null;
 }
 
 /** The session of one instance; outlives invocations, as its connection does. */
@@ -201,20 +205,33 @@ export class Session {
       challenge: null,
       nonce: null,
       isGreeted: false,
+      place: null,
     };
     this.#live = live;
     connection.setHandler({
-      bodyPlace: (envelope, message, bytes) =>
-        this.#isCurrent(live, envelope) && live.isGreeted
-          ? this.#events.bodyPlace(envelope.channel, message, bytes)
-          : null,
-      onMessage: (envelope, message, body) => this.#receive(live, envelope, message, body),
+      bodyPlace: (envelope, message, bytes) => {
+        if (!this.#isCurrent(live, envelope) || !live.isGreeted) return null;
+        live.place = this.#events.bodyPlace(envelope.channel, message, bytes);
+        return live.place;
+      },
+      onMessage: (envelope, message, body) => {
+        this.#receive(live, envelope, message, body);
+        if (body !== null) this.#placeReturned(live);
+      },
       onClose: (reason) => {
-        if (this.#live !== live) return;
-        this.#live = null;
-        this.#lost(live, reason);
+        if (this.#live === live) {
+          this.#live = null;
+          this.#lost(live, reason);
+        }
+        this.#placeReturned(live);
       },
     });
+  }
+
+  #placeReturned(live: Live): void {
+    const { place } = live;
+    live.place = null;
+    if (place !== null) this.#events.onReturned(place);
   }
 
   #receive(live: Live, envelope: Envelope, message: Message, body: Uint8Array | null): void {

@@ -240,10 +240,11 @@ export class Transfers {
     return new IncomingChunk(message, place, seed, {
       now: () => this.#clock.now(),
       grant,
-      release: (isLent) => this.#store.release(place, isLent),
+      release: (lent) => this.#store.release(place, lent),
+      returned: (lent) => this.#store.returned(lent),
       complete: (isGood) => {
         if (isGood) this.#store.add({ ...message, bytes: place });
-        else this.#store.release(place, false);
+        else this.#store.release(place, null);
         this.#port.send(channel, isGood ? this.#storedNow() : this.#refused("corrupt"));
         completed();
         this.#close(channel);
@@ -322,7 +323,7 @@ function isIntact(chunk: StoredChunk, generation: number): boolean {
   const seed = seedOf({ ...identityOf(chunk), generation });
   const hasher = createHasher();
   hasher.reset(seed.low, seed.high);
-  hasher.update(chunk.bytes);
+  for (const view of chunk.bytes.views()) hasher.update(view);
   const { low, high } = hasher.digest();
   return low === chunk.digestLow && high === chunk.digestHigh;
 }

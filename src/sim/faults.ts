@@ -151,8 +151,8 @@ const FAULTS: Readonly<Record<FaultKind, Break>> = {
         : [...instance.core.store.chunks()].filter(({ bytes }) => bytes.length > 0);
     if (chunks.length === 0) return false;
     const { bytes } = random.pick(chunks);
-    const at = random.below(bytes.length);
-    bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
+    const byte = bytes.from(random.below(bytes.length), 1);
+    byte[0] = (byte[0] ?? 0) ^ (1 << random.below(8));
     return true;
   },
   throttle: ({ clock, provider }, random) => {

@@ -257,7 +257,7 @@ test("round: a chunk that has gone bad on the primary is not copied, and counts 
   const client = world.client();
   store(world, client, "k", 1);
   const [bad] = [...world.instances(0)[0]!.store.chunks()];
-  bad!.bytes[7]! ^= 1;
+  bad!.bytes.from(7, 1)[0]! ^= 1;
   world.clock.advance(ROUNDS_MS);
   assert.equal(world.instances(0)[1]?.store.count, 0);
   assert.equal(world.instances(0)[0]?.store.count, 0);

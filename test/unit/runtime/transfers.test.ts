@@ -309,7 +309,8 @@ test("verify: a chunk that has gone bad at rest is forgotten; a good one is conf
   };
   assert.equal(ask(), "chunkStored");
   const held = world.core.store.find(chunk.id);
-  if (held !== null) held.bytes[500] = (held.bytes[500] ?? 0) ^ 4;
+  const byte = held?.bytes.from(500, 1);
+  byte?.set([(byte[0] ?? 0) ^ 4]);
   assert.equal(ask(), "chunkAbsent");
   assert.equal(world.core.store.count, 0);
   assert.equal(ask(), "chunkAbsent");

@@ -121,6 +121,13 @@ export class ScriptedConnection implements Connection {
     return place !== null;
   }
 
+  /** The beginning of a frame comes in, its body does not end yet; the call that is answered ends it. */
+  begin(envelope: Envelope, message: Message, bytes: number): () => void {
+    const handler = this.#handler;
+    const place = handler?.bodyPlace(envelope, message, bytes) ?? null;
+    return () => handler?.onMessage(envelope, message, place);
+  }
+
   /** The messages of a kind that were sent. */
   all<K extends MessageKind>(kind: K): MessageOf<K>[] {
     // Proof of the cast: only messages of that kind pass the filter.
@@ -267,6 +274,13 @@ export class World {
     const body = chunk.bytes.slice(offset, offset + partBytes);
     const message = { kind: "data", stripe, index, attempt: 0, offset } as const;
     return this.wire.deliver(this.envelope(channel), message, body);
+  }
+
+  /** The same, but the part does not end before the answer is called. */
+  beginPart(channel: number, chunk: TestChunk, offset: number, bytes: number): () => void {
+    const { stripe, index } = chunk.id;
+    const message = { kind: "data", stripe, index, attempt: 0, offset } as const;
+    return this.wire.begin(this.envelope(channel), message, bytes);
   }
 
   /** Asks for a chunk; answers the channel. */
