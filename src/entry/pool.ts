@@ -106,7 +106,8 @@ async function deploy(options: PoolOptions, endpoint: string, secret: Uint8Array
         INFINICACHE_POOL: pool,
         INFINICACHE_NODE: String(node),
         INFINICACHE_NODE_KEY: toHex(nodeKey(crypto, secret, pool, node)),
-        // Threads of the C library then share one heap, which is smaller than one for each.
+        // glibc then gives every block pages of its own and takes them back: see src/runtime/memory.ts.
+        MALLOC_MMAP_THRESHOLD_: "65536",
         MALLOC_ARENA_MAX: "1",
       }),
     }),

@@ -5,8 +5,8 @@
 import { setFlagsFromString } from "node:v8";
 
 const FLAGS: readonly string[] = [
-  // The young generation stays at its first 1 MiB instead of 16 or, on AWS, a twentieth of the memory: collections are as
-  // many times more, each of 0.1 ms.
+  // The young generation stays at its first 1 MiB instead of growing to 16, or to what the provider's runtime allows:
+  // collections are as many times more, each of 0.1 ms.
   "--semi-space-growth-factor=1",
   // The old one is collected when it has grown by half since the last time, not by up to three times.
   "--heap-growing-percent=50",

@@ -16,10 +16,14 @@ export interface Run {
 export class ChunkBytes {
   #length: number;
   #first: Run | null;
+  /** Where the last view began: chunks are read and written in order. */
+  #run: Run | null;
+  #runOffset = 0;
 
   constructor(length: number, first: Run | null) {
     this.#length = length;
     this.#first = first;
+    this.#run = first;
   }
 
   /** How many; 0 once freed. */
@@ -29,12 +33,16 @@ export class ChunkBytes {
 
   /** A view of what begins at `offset`, `bytesMax` at most; shorter where a run ends. */
   from(offset: number, bytesMax: number): Uint8Array<ArrayBuffer> {
-    let start = 0;
-    for (let run = this.#first; run !== null; run = run.next) {
-      const at = offset - start;
+    if (offset < this.#runOffset) {
+      this.#run = this.#first;
+      this.#runOffset = 0;
+    }
+    for (let run = this.#run; run !== null; run = run.next) {
+      const at = offset - this.#runOffset;
+      this.#run = run;
       if (at < run.bytes)
         return new Uint8Array(run.block.memory, run.at + at, Math.min(bytesMax, run.bytes - at));
-      start += run.bytes;
+      if (run.next !== null) this.#runOffset += run.bytes;
     }
     throw new RangeError(`offset ${offset} of a chunk of ${this.#length} bytes`);
   }
@@ -57,11 +65,34 @@ export class ChunkBytes {
     }
   }
 
+  /** Whether any of them lie in a block. */
+  liesIn(block: MemoryBlock): boolean {
+    for (let run = this.#first; run !== null; run = run.next) if (run.block === block) return true;
+    return false;
+  }
+
+  /** Copies them to other runs, where they lie from now on; answers the first of those before. */
+  moveTo(first: Run): Run | null {
+    const before = this.#first;
+    const copy = new ChunkBytes(this.#length, first);
+    let at = 0;
+    for (const view of this.views()) {
+      copy.write(at, view);
+      at += view.length;
+    }
+    this.#first = first;
+    this.#run = first;
+    this.#runOffset = 0;
+    return before;
+  }
+
   /** Takes its memory away and answers the first run; null when that was done before, or there is none. */
   free(): Run | null {
     const first = this.#first;
     this.#first = null;
+    this.#run = null;
     this.#length = 0;
+    this.#runOffset = 0;
     return first;
   }
 }

@@ -1,25 +1,34 @@
 // The memory of a store: blocks that grow with it, out of which chunks of any size are cut. A freed chunk's memory
-// serves the next ones, whatever their size, because touching fresh pages costs a function as much as receiving into
-// them. As long as so many bytes are free a chunk finds room, in pieces if need be: there is nothing to compact.
+// serves the next ones, because touching fresh pages costs a function as much as receiving into them. Small chunks keep
+// to blocks of their own as long as they can, so that what they leave does not cut the room of large ones to pieces. As
+// long as so many bytes are free a chunk finds room, in several runs if need be.
 
 import { ChunkBytes, type Run } from "./chunk-bytes.ts";
 import { GRANULE_BYTES, MemoryBlock } from "./memory-block.ts";
 
 /** Long enough for a stripe's chunk of the default code, short enough to become unused and be let go. */
 const BLOCK_BYTES = 4 * 1_024 * 1_024;
+/** Shorter chunks are small. */
+const LARGE_BYTES_MIN = 64 * 1_024;
 /** What unused blocks may keep: what a few objects put at once take of one function. */
 const UNUSED_BYTES_MAX = 64 * 1_024 * 1_024;
 
-/** See the header. It never holds more than `bytesMax`. */
+/** See the header. It holds no more than `bytesMax`, less `besideBytes` for each chunk, as long as blocks fall unused. */
 export class ChunkMemory {
   readonly #bytesMax: number;
-  /** The oldest first, which are filled first. */
-  readonly #blocks: MemoryBlock[] = [];
+  readonly #besideBytes: number;
+  /** Of small chunks, and of others. */
+  readonly #small: MemoryBlock[] = [];
+  readonly #large: MemoryBlock[] = [];
+  #chunks = 0;
   #heldBytes = 0;
   #freeBytes = 0;
+  #unusedBytes = 0;
 
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax - (bytesMax % GRANULE_BYTES);
+  /** `besideBytes`: what a chunk takes of the same memory beside its bytes. */
+  constructor(bytesMax: number, besideBytes: number) {
+    this.#bytesMax = bytesMax;
+    this.#besideBytes = besideBytes;
   }
 
   /** All blocks. */
@@ -30,28 +39,67 @@ export class ChunkMemory {
   /** Memory for a chunk, its contents undefined; null when less is free, or the host refuses it. */
   allocate(bytes: number): ChunkBytes | null {
     const whole = granules(bytes);
-    if (whole > this.#freeBytes + this.#bytesMax - this.#heldBytes) return null;
-    // From the last run to the first: the last one ends where the chunk does.
+    this.#chunks++;
+    if (whole <= this.#freeBytes + Math.max(0, this.#growthBytes)) {
+      const run = this.#take(whole, whole - bytes);
+      if (run !== null || whole === 0) {
+        this.#letGo();
+        return new ChunkBytes(bytes, run);
+      }
+    }
+    this.#chunks--;
+    return null;
+  }
+
+  /** Takes a chunk's memory back; its holders have nothing from now on. To be called once. */
+  free(chunk: ChunkBytes): void {
+    this.#chunks--;
+    this.#give(chunk.free());
+    this.#letGo();
+  }
+
+  /** The block that has the least in use, where blocks hold more than they should: if it is emptied it is let go. */
+  sparsest(): MemoryBlock | null {
+    if (this.#growthBytes > -BLOCK_BYTES) return null;
+    let sparsest: MemoryBlock | null = null;
+    for (const blocks of [this.#small, this.#large])
+      for (const block of blocks)
+        if (sparsest === null || block.freeBytes > sparsest.freeBytes) sparsest = block;
+    return sparsest;
+  }
+
+  /** Moves a chunk, of whose bytes nobody has a view, to other blocks than those that are closed; false without room. */
+  move(chunk: ChunkBytes): boolean {
+    const whole = granules(chunk.length);
+    const run = this.#take(whole, whole - chunk.length);
+    if (run === null) return false;
+    this.#give(chunk.moveTo(run));
+    this.#letGo();
+    return true;
+  }
+
+  /** What blocks may still grow by; below 0 where blocks in use hold more than they should. */
+  get #growthBytes(): number {
+    const growth = this.#bytesMax - this.#chunks * this.#besideBytes - this.#heldBytes;
+    return Math.floor(growth / GRANULE_BYTES) * GRANULE_BYTES;
+  }
+
+  /** From the last run to the first: the last one ends `unused` before what was taken for it does. */
+  #take(whole: number, unused: number): Run | null {
     let run: Run | null = null;
-    let unused = whole - bytes;
     for (let rest = whole; rest > 0; ) {
-      const block = this.#blockFor(rest);
+      const block = this.#blockFor(rest, whole < LARGE_BYTES_MIN);
       if (block === null) {
         this.#give(run);
         return null;
       }
+      if (block.isUnused) this.#unusedBytes -= block.memory.byteLength;
       const extent = block.take(rest);
       this.#freeBytes -= extent.bytes;
       rest -= extent.bytes;
-      run = { block, at: extent.at, bytes: extent.bytes - unused, next: run };
-      unused = 0;
+      run = { block, at: extent.at, bytes: extent.bytes - (run === null ? unused : 0), next: run };
     }
-    return new ChunkBytes(bytes, run);
-  }
-
-  /** Takes a chunk's memory back; its holders have nothing from now on. */
-  free(chunk: ChunkBytes): void {
-    this.#give(chunk.free());
+    return run;
   }
 
   #give(first: Run | null): void {
@@ -59,56 +107,74 @@ export class ChunkMemory {
       const bytes = granules(run.bytes);
       run.block.give({ at: run.at, bytes });
       this.#freeBytes += bytes;
-      if (run.block.isUnused) this.#letGo();
+      if (run.block.isUnused) this.#unusedBytes += run.block.memory.byteLength;
     }
   }
 
   /**
-   * The one that is the least spoilt by giving so much in one piece, a new one, or the one that has the longest piece; null
-   * when the host refuses.
+   * The block of its kind that is least spoilt by giving so much in one run, or all of itself; an unused one; a new one; or
+   * the one with the longest run. Null when the host refuses.
    */
-  #blockFor(bytes: number): MemoryBlock | null {
-    let best: MemoryBlock | null = null;
-    for (const block of this.#blocks) {
-      if (best === null || isBetter(block.longestBytes, best.longestBytes, bytes)) best = block;
+  #blockFor(bytes: number, isSmall: boolean): MemoryBlock | null {
+    const [own, others] = isSmall ? [this.#small, this.#large] : [this.#large, this.#small];
+    const wanted = Math.min(bytes, BLOCK_BYTES);
+    const best = bestOf(own, wanted);
+    if (best !== null && best.longestBytes >= wanted) return best;
+    const unused = others.findIndex((block) => block.isUnused && block.longestBytes >= wanted);
+    if (unused >= 0) {
+      const [block] = others.splice(unused, 1);
+      own.push(block!);
+      return block!;
     }
-    if (best !== null && best.longestBytes >= bytes) return best;
-    const roomBytes = Math.min(BLOCK_BYTES, this.#bytesMax - this.#heldBytes);
-    if (roomBytes === 0) return best;
+    const growthBytes = Math.min(BLOCK_BYTES, this.#growthBytes);
+    if (growthBytes >= wanted) return this.#grow(own, growthBytes);
+    const other = bestOf(others, wanted);
+    if (other !== null && other.longestBytes > (best?.longestBytes ?? 0)) return other;
+    return best !== null && best.longestBytes > 0 ? best : this.#grow(own, growthBytes);
+  }
+
+  #grow(own: MemoryBlock[], bytes: number): MemoryBlock | null {
+    if (bytes <= 0) return null;
     try {
-      return this.#grow(roomBytes);
+      const block = new MemoryBlock(bytes);
+      own.push(block);
+      this.#heldBytes += bytes;
+      this.#freeBytes += bytes;
+      this.#unusedBytes += bytes;
+      return block;
     } catch {
       return null;
     }
   }
 
-  #grow(bytes: number): MemoryBlock {
-    const block = new MemoryBlock(bytes);
-    this.#blocks.push(block);
-    this.#heldBytes += bytes;
-    this.#freeBytes += bytes;
-    return block;
-  }
-
-  /** The newest blocks that are unused, as far as all of these are more than may be kept. */
+  /** Unused blocks, the newest first, as far as they are more than may be kept, or more than there is memory for. */
   #letGo(): void {
-    const unused = this.#blocks.filter(({ isUnused }) => isUnused);
-    let unusedBytes = unused.reduce((sum, { memory }) => sum + memory.byteLength, 0);
-    while (unusedBytes > UNUSED_BYTES_MAX) {
-      const block = unused.pop();
-      if (block === undefined) return;
-      const { memory } = block;
-      unusedBytes -= memory.byteLength;
+    while (this.#unusedBytes > 0) {
+      if (this.#unusedBytes <= UNUSED_BYTES_MAX && this.#growthBytes >= 0) return;
+      const own = this.#large.some(({ isUnused }) => isUnused) ? this.#large : this.#small;
+      const [block] = own.splice(
+        own.findLastIndex(({ isUnused }) => isUnused),
+        1,
+      );
+      const { memory } = block!;
+      this.#unusedBytes -= memory.byteLength;
       this.#heldBytes -= memory.byteLength;
       this.#freeBytes -= memory.byteLength;
-      this.#blocks.splice(this.#blocks.indexOf(block), 1);
       // At once: left to the garbage collector, a store under churn takes twice its budget.
       memory.transfer(0);
     }
   }
 }
 
-/** Whether a run is better for so many bytes: the shortest that has them, else the longest. */
+/** The block with the shortest run that has so many bytes; else the one with the longest run. */
+function bestOf(blocks: readonly MemoryBlock[], bytes: number): MemoryBlock | null {
+  let best: MemoryBlock | null = null;
+  for (const block of blocks) {
+    if (best === null || isBetter(block.longestBytes, best.longestBytes, bytes)) best = block;
+  }
+  return best;
+}
+
 function isBetter(run: number, best: number, bytes: number): boolean {
   return best < bytes ? run > best : run >= bytes && run < best;
 }

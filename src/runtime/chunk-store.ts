@@ -7,15 +7,19 @@
 // nobody until the transport has returned it.
 
 import { assert } from "../core/assert.ts";
-import { chunkCost } from "../core/chunk-cost.ts";
+import { CHUNK_OVERHEAD_BYTES, chunkCost } from "../core/chunk-cost.ts";
 import { chunkFingerprint, type Fingerprint, StoreDigest } from "../core/store-digest.ts";
 import type { WireChunkId } from "../wire/messages.ts";
 import type { ChunkBytes } from "./chunk-bytes.ts";
 import { ChunkMemory } from "./chunk-memory.ts";
 import { memoryOf } from "./memory.ts";
+import { GRANULE_BYTES } from "./memory-block.ts";
 
 /** Of a key's name on the wire. */
 const KEY_HASH_BYTES = 16;
+
+/** How often it looks whether memory should be let go: small chunks take a megabyte meanwhile beside their bytes. */
+const COMPACTION_RESERVES = 1_024;
 
 /** One stored chunk. Its bytes never change; they vanish when it was dropped and nobody reads them. */
 export interface StoredChunk extends WireChunkId {
@@ -62,10 +66,11 @@ export class ChunkStore {
   /** Memory of transfers that ended while a transport was writing, by the view that it has. */
   readonly #stray = new Map<Uint8Array, ChunkBytes>();
   #usedBytes = 0;
+  #reserved = 0;
 
   constructor(budgetBytes: number) {
     this.budgetBytes = budgetBytes;
-    this.#memory = new ChunkMemory(memoryOf(budgetBytes));
+    this.#memory = new ChunkMemory(memoryOf(budgetBytes), CHUNK_OVERHEAD_BYTES - GRANULE_BYTES);
   }
 
   /** What is taken of the budget: stored, reserved, and dropped but still being read. */
@@ -73,7 +78,7 @@ export class ChunkStore {
     return this.#usedBytes;
   }
 
-  /** What it has of the host for chunks there are and chunks to come; never above the budget. */
+  /** What it has of the host for chunks there are and chunks to come. */
   get heldBytes(): number {
     return this.#memory.heldBytes;
   }
@@ -93,7 +98,9 @@ export class ChunkStore {
     const cost = chunkCost(bytes);
     if (this.#usedBytes + cost > this.budgetBytes) return null;
     const place = this.#memory.allocate(bytes);
-    if (place !== null) this.#usedBytes += cost;
+    if (place === null) return null;
+    this.#usedBytes += cost;
+    if (++this.#reserved % COMPACTION_RESERVES === 0) this.#compact();
     return place;
   }
 
@@ -169,6 +176,20 @@ export class ChunkStore {
       this.#chunks.set(chunk.name, chunk);
     }
     return [...this.#chunks.values()].reverse();
+  }
+
+  /**
+   * Where small chunks have come and large ones gone, what they take beside their bytes is to come out of blocks that still
+   * have something in each: empties one, unless somebody reads or writes there.
+   */
+  #compact(): void {
+    const block = this.#memory.sparsest();
+    if (block === null) return;
+    const inIt = [...this.#chunks.values()].filter(({ bytes }) => bytes.liesIn(block));
+    if (inIt.some(({ readers }) => readers > 0)) return;
+    block.isClosed = true;
+    for (const { bytes } of inIt) if (!this.#memory.move(bytes)) break;
+    block.isClosed = false;
   }
 
   #remove(name: string): boolean {

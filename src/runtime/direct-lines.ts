@@ -12,6 +12,8 @@ import { type TicketHolder, Tickets } from "../wire/tickets.ts";
 export const LINES_MAX = 64;
 /** How long dialling and proving may take: a client that is not reached by then goes on through the proxy. */
 export const DIAL_MS_MAX = 1_000;
+/** How long a client may hold memory of a transfer that has ended, in the middle of a part, before its line is given up. */
+const GRACE_MS = 2_000;
 
 /** What it needs of the outside. */
 export interface DirectLinesPorts {
@@ -162,8 +164,7 @@ export class DirectLines {
       firstChannel: 2,
       tickets: this.#tickets,
       clock: this.#ports.clock,
-      // Chunks that are sent are lent, and those that come in own their memory: nothing waits for the transport.
-      graceMs: null,
+      graceMs: GRACE_MS,
       onClosed: (line, reason) => {
         this.#tickets.dropLine(line, reason);
         this.#drop(peer, client, reason);

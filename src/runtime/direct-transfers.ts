@@ -2,7 +2,7 @@
 // They do on a client's line what OutgoingChunk and IncomingChunk do on the link; the proxy hears the outcome only.
 
 import type { ChannelOwner, LineChannel } from "../wire/direct-line.ts";
-import type { Message, MessageOf } from "../wire/messages.ts";
+import type { Message } from "../wire/messages.ts";
 import type { TicketHolder } from "../wire/tickets.ts";
 import type { StoredChunk } from "./chunk-store.ts";
 import type { IncomingChunk } from "./incoming-chunk.ts";
@@ -23,6 +23,7 @@ export class DirectOutgoing implements Transfer, TicketHolder {
   readonly #chunk: StoredChunk;
   readonly #port: DirectOutgoingPort;
   readonly #startedAt: number;
+  readonly #chunkBytes: number;
   #channel: LineChannel | null = null;
   #parts: OutgoingChunk | null = null;
 
@@ -30,6 +31,7 @@ export class DirectOutgoing implements Transfer, TicketHolder {
     this.#chunk = chunk;
     this.#port = port;
     this.#startedAt = port.now();
+    this.#chunkBytes = chunk.bytes.length;
   }
 
   get progressAt(): number {
@@ -39,6 +41,8 @@ export class DirectOutgoing implements Transfer, TicketHolder {
   onRedeemed(channel: LineChannel): void {
     this.#channel = channel;
     const { bytes, digestLow, digestHigh } = this.#chunk;
+    // Dropped since it was offered.
+    if (bytes.length < this.#chunkBytes) return this.#port.fail();
     channel.send({ kind: "chunkFound", bytes: bytes.length, digestLow, digestHigh });
     this.#parts = new OutgoingChunk(this.#chunk, 0, bytes.length, {
       now: this.#port.now,
@@ -90,8 +94,10 @@ export class DirectOutgoing implements Transfer, TicketHolder {
   }
 }
 
-/** A chunk that is fetched from a client against a ticket. */
-export class DirectIncoming implements Transfer, ChannelOwner {
+/** A chunk that is fetched from a client against a ticket: its parts come on the client's line, and none on the link. */
+export class DirectIncoming implements Transfer {
+  /** What the line speaks to. */
+  readonly owner: ChannelOwner;
   readonly #incoming: IncomingChunk;
   readonly #fail: () => void;
   #channel: LineChannel | null = null;
@@ -99,6 +105,17 @@ export class DirectIncoming implements Transfer, ChannelOwner {
   constructor(incoming: IncomingChunk, fail: () => void) {
     this.#incoming = incoming;
     this.#fail = fail;
+    this.owner = {
+      place: (message, bytes) => incoming.place(message, bytes),
+      onMessage: (message, body) => {
+        if (message.kind === "data") incoming.data(message, body);
+        else if (message.kind === "cancel") fail();
+      },
+      onClosed: fail,
+      onHold: (more) => {
+        if (more < 0) incoming.returned();
+      },
+    };
   }
 
   get progressAt(): number {
@@ -110,29 +127,16 @@ export class DirectIncoming implements Transfer, ChannelOwner {
     this.#channel = channel;
   }
 
-  place(message: MessageOf<"data">, bytes: number): Uint8Array | null {
-    return this.#incoming.place(message, bytes);
-  }
-
-  onMessage(message: Message, body: Uint8Array | null): void {
-    if (message.kind === "data") this.#incoming.data(message, body);
-    else if (message.kind === "cancel") this.#fail();
-  }
-
-  onClosed(): void {
-    this.#fail();
-  }
-
-  onHold(more: number): void {
-    if (more < 0) this.#incoming.returned();
-  }
-
   credit(): void {
     // Only for chunks going out on the link.
   }
 
+  place(): null {
+    return null;
+  }
+
   data(): void {
-    // Its parts come on the client's line.
+    // A part on the link was thrown away.
   }
 
   giveUp(): void {

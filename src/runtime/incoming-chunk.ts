@@ -3,6 +3,7 @@
 // stores anything itself: it says whether the chunk is what its identity and digest claim.
 
 import { createHasher } from "../checksum/hasher.ts";
+import { assert } from "../core/assert.ts";
 import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 import type { MessageOf } from "../wire/messages.ts";
 import type { ChunkBytes } from "./chunk-bytes.ts";
@@ -65,6 +66,7 @@ export class IncomingChunk implements Transfer {
       message.offset === this.#receivedBytes &&
       this.#receivedBytes + bytes <= this.#bytes.length;
     if (!isNext) return null;
+    assert(this.#lent === null, "two transports write into one chunk");
     const place = this.#bytes.from(this.#receivedBytes, bytes);
     // A part that two pieces of memory will hold comes elsewhere first.
     if (place.length < bytes) return new Uint8Array(bytes);

@@ -19,6 +19,8 @@ export class MemoryBlock {
   /** Free extents by address; no two of them touch. */
   readonly #starts: number[] = [0];
   readonly #lengths: number[];
+  /** True: nothing more is to be taken of it. */
+  isClosed = false;
   #freeBytes: number;
   #longest: number;
 
@@ -29,9 +31,14 @@ export class MemoryBlock {
     this.#longest = bytes;
   }
 
-  /** The longest free extent. */
+  /** The longest free extent; none while it is closed. */
   get longestBytes(): number {
-    return this.#longest;
+    return this.isClosed ? 0 : this.#longest;
+  }
+
+  /** All that is free. */
+  get freeBytes(): number {
+    return this.#freeBytes;
   }
 
   /** True when nothing of it is in use. */

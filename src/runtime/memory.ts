@@ -1,7 +1,7 @@
 // How much of a function's memory may hold chunks. The provider kills an instance that exceeds its memory,
 // and the store with it, so what the process needs for itself is set aside first. Arithmetic only.
 //
-// Measured on Node 24 with full stores under PUTs of all sizes (decision 0031): the resident set's peak is 73 to 86 MB
+// Measured on Node 24 with full stores under PUTs of all sizes (decision 0031): the resident set's peak is 60 to 85 MB
 // above the budget, 50 of them a bare instance's.
 
 const MIB = 1_024 * 1_024;

@@ -7,8 +7,8 @@ import type { MessageOf } from "../wire/messages.ts";
 import type { StoredChunk } from "./chunk-store.ts";
 import type { Transfer } from "./transfers.ts";
 
-/** Parts of one chunk that wait in the connection: enough to keep it busy between two turns, few enough to forget. */
-const PARTS_QUEUED_MAX = 4;
+/** Of one chunk in the connection: enough to keep it busy between two turns, little enough to forget. */
+const QUEUED_BYTES_MAX = 4 * PART_BYTES_MAX;
 
 /** What an outgoing chunk needs of its surroundings. */
 export interface OutgoingPort {
@@ -28,15 +28,17 @@ export class OutgoingChunk implements Transfer {
   progressAt: number;
   readonly #chunk: StoredChunk;
   readonly #port: OutgoingPort;
+  readonly #chunkBytes: number;
   #nextOffset: number;
   #allowedOffset: number;
-  #queuedParts = 0;
+  #queuedBytes = 0;
   #isOver = false;
 
   constructor(chunk: StoredChunk, offset: number, credit: number, port: OutgoingPort) {
     this.#chunk = chunk;
     this.#port = port;
-    this.#nextOffset = Math.min(offset, chunk.bytes.length);
+    this.#chunkBytes = chunk.bytes.length;
+    this.#nextOffset = Math.min(offset, this.#chunkBytes);
     this.#allowedOffset = this.#nextOffset + credit;
     this.progressAt = port.now();
   }
@@ -44,18 +46,21 @@ export class OutgoingChunk implements Transfer {
   /** Queues what may be queued. */
   pump(): void {
     const { bytes, stripe, index } = this.#chunk;
-    while (!this.#isOver && this.#queuedParts < PARTS_QUEUED_MAX) {
+    // Dropped while nothing of it was on its way: the rest does not exist any more.
+    const hasMore = !this.#isOver && this.#nextOffset < this.#chunkBytes;
+    if (hasMore && bytes.length < this.#chunkBytes) return this.#port.interrupt();
+    while (!this.#isOver && this.#queuedBytes < QUEUED_BYTES_MAX) {
       const offset = this.#nextOffset;
-      const allowedBytes = Math.min(bytes.length, this.#allowedOffset) - offset;
+      const allowedBytes = Math.min(this.#chunkBytes, this.#allowedOffset) - offset;
       if (allowedBytes <= 0) break;
       const body = bytes.from(offset, Math.min(allowedBytes, PART_BYTES_MAX));
       this.#nextOffset += body.length;
-      this.#queuedParts++;
+      this.#queuedBytes += body.length;
       this.#port.lend();
       const part = { kind: "data", stripe, index, attempt: 0, offset } as const;
-      this.#port.send(part, body, () => this.#onSent());
+      this.#port.send(part, body, () => this.#onSent(body.length));
     }
-    if (this.#isOver || this.#queuedParts > 0 || this.#nextOffset < bytes.length) return;
+    if (this.#isOver || this.#queuedBytes > 0 || this.#nextOffset < this.#chunkBytes) return;
     this.#isOver = true;
     this.#port.complete();
   }
@@ -83,8 +88,8 @@ export class OutgoingChunk implements Transfer {
     this.#port.dropQueued();
   }
 
-  #onSent(): void {
-    this.#queuedParts--;
+  #onSent(bytes: number): void {
+    this.#queuedBytes -= bytes;
     this.#port.giveBack();
     if (this.#isOver) return;
     this.progressAt = this.#port.now();

@@ -52,7 +52,7 @@ export interface Transfer {
   data(message: MessageOf<"data">, body: Uint8Array | null): void;
   /** Nothing moved for too long: tell the proxy. */
   giveUp(): void;
-  /** Frees what it holds; it is never called twice, and nothing is called after it. */
+  /** Frees what it holds; it is never called twice, and of the transfer nothing is called after it. */
   end(): void;
 }
 
@@ -100,7 +100,7 @@ export class Transfers {
     const interrupt = (): void => incoming.giveUp();
     transfer = new DirectIncoming(incoming, interrupt);
     this.#begin(channel, transfer);
-    const line = this.#port.direct.redeem(message.peer, message.ticket, transfer);
+    const line = this.#port.direct.redeem(message.peer, message.ticket, transfer.owner);
     if (line === null) return interrupt();
     transfer.begin(line);
     incoming.begin();

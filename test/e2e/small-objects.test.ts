@@ -13,6 +13,8 @@ test("small objects: a full pool under PUTs loses no function, and has what was 
   const code = { dataChunks: 1, parityChunks: 2 };
   const pool = await startEmbedded({ nodes: 3, memoryMb: 160, code });
   try {
+    // Large ones first, whose memory is to serve the small ones.
+    for (let at = 0; at < 20; at++) await pool.cache.put(`large${at}`, makeBytes(at, 4_000_000));
     const bodies = Array.from({ length: 101 }, (_, at) => makeBytes(at, 500 + 400 * at));
     let next = 0;
     const putAll = async (): Promise<void> => {

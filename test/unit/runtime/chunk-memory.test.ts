@@ -86,7 +86,7 @@ test("memory: finds room exactly as long as so much is free, keeps chunks apart,
   let inRuns = 0;
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const memory = new ChunkMemory(bytesMax);
+      const memory = new ChunkMemory(bytesMax, 0);
       const held: { chunk: ChunkBytes; bytes: number; mark: number }[] = [];
       let mark = 0;
       for (const { what, bytes, which } of steps) {
@@ -117,7 +117,7 @@ test("memory: finds room exactly as long as so much is free, keeps chunks apart,
 });
 
 test("memory: a freed chunk's bytes serve chunks of other sizes; none of the host's is asked for", () => {
-  const memory = new ChunkMemory(64 * MIB);
+  const memory = new ChunkMemory(64 * MIB, 0);
   const large = memory.allocate(3_355_444);
   assert.ok(large);
   const { buffer } = large.from(0, 1);
@@ -129,8 +129,37 @@ test("memory: a freed chunk's bytes serve chunks of other sizes; none of the hos
   assert.equal(memory.allocate(4 * MIB)?.from(0, 1).buffer, buffer, "and these together a larger");
 });
 
+test("memory: a chunk longer than a block is overwritten without asking the host for more", () => {
+  const memory = new ChunkMemory(64 * MIB, 0);
+  for (let version = 0; version < 5; version++) {
+    const chunk = memory.allocate(10 * MIB);
+    assert.ok(chunk);
+    assert.deepEqual([...chunk.views()].length, 3);
+    memory.free(chunk);
+    assert.equal(memory.heldBytes, 12 * MIB);
+  }
+});
+
+test("memory: small chunks keep off the blocks of large ones as long as there is room, and the other way round", () => {
+  const memory = new ChunkMemory(8 * MIB, 0);
+  const [small, large] = [memory.allocate(1_000)!, memory.allocate(MIB)!];
+  assert.notEqual(small.from(0, 1).buffer, large.from(0, 1).buffer);
+  for (let at = 0; at < 6; at++) assert.ok(memory.allocate(MIB));
+  assert.equal(memory.heldBytes, 8 * MIB);
+});
+
+test("memory: what chunks take beside their bytes comes out of blocks, which are let go when nothing uses them", () => {
+  const memory = new ChunkMemory(16 * MIB, 1_024);
+  const large = Array.from({ length: 15 }, () => memory.allocate(MIB)!);
+  assert.ok(large.every((chunk) => chunk !== null));
+  assert.equal(memory.sparsest(), null);
+  for (const chunk of large) memory.free(chunk);
+  for (let at = 0; at < 8_192; at++) assert.ok(memory.allocate(256));
+  assert.ok(memory.heldBytes <= 8 * MIB, `${memory.heldBytes}`);
+});
+
 test("memory: blocks that nothing uses are given back to the host from 64 MiB on, and come again", () => {
-  const memory = new ChunkMemory(128 * MIB);
+  const memory = new ChunkMemory(128 * MIB, 0);
   const chunks = Array.from({ length: 128 }, () => memory.allocate(MIB)!);
   assert.equal(memory.allocate(1), null);
   for (const chunk of chunks) memory.free(chunk);

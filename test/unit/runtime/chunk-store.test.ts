@@ -83,7 +83,7 @@ test("store: a dropped chunk's memory is given back at once, or when the last re
   assert.throws(() => store.giveBack(chunk), /more often than lent/);
 });
 
-test("store: what was freed has room for the next at once, whatever was there before; and it holds no more than its budget", () => {
+test("store: what was freed has room for the next at once, whatever was there before; and it holds little more than its budget", () => {
   const length = fc.oneof(
     fc.integer({ min: 0, max: 5_000 }),
     fc.integer({ min: 60_000, max: 400_000 }),
@@ -105,6 +105,48 @@ test("store: what was freed has room for the next at once, whatever was there be
       }
     }),
   );
+});
+
+test("store: is full of small chunks only when its account is, as is one that held large ones before", () => {
+  for (const bytes of [1, 257, 1_100, 5_000, 40_000]) {
+    const store = new ChunkStore(8_000_000);
+    for (let version = 1; put(store, version, 1_500_000); version++);
+    let version = 100;
+    while (put(store, version, bytes)) version++;
+    assert.ok(store.usedBytes + chunkCost(bytes) > 8_000_000, `${bytes} bytes`);
+    for (const { version: large } of [...store.chunks()]) if (large < 100) store.drop(id(large));
+    while (put(store, version, bytes)) version++;
+    assert.ok(store.usedBytes + chunkCost(bytes) > 8_000_000, `${bytes} bytes`);
+  }
+});
+
+test("store: where small chunks take the place of large ones, blocks are emptied for what those take beside their bytes", () => {
+  const budgetBytes = 64 * 1_024 * 1_024;
+  const store = new ChunkStore(budgetBytes);
+  let newest = 0;
+  let oldest = 1;
+  const putOne = (bytes: number): void => {
+    while (!put(store, newest + 1, bytes)) store.drop(id(oldest++));
+    newest++;
+  };
+  for (let at = 0; at < 200; at++) putOne(300_000 + ((at * 7_919) % 1_000_000));
+  const reader = store.find(id(newest))!;
+  store.lend(reader);
+  for (let at = 0; at < 60_000; at++) {
+    putOne(1_000);
+    const beside = 1_024 * store.count;
+    // Two blocks, and what small chunks take between two looks.
+    assert.ok(store.heldBytes + beside <= memoryOf(budgetBytes) + 9 * 1_024 * 1_024);
+  }
+  assert.ok(store.usedBytes > 0.99 * budgetBytes);
+  for (const { version, bytes } of store.chunks())
+    for (const view of bytes.views())
+      assert.ok(
+        view.every((byte) => byte === (version & 255)),
+        `version ${version}`,
+      );
+  for (const view of reader.bytes.views())
+    assert.ok(view.every((byte) => byte === (reader.version & 255)));
 });
 
 test("store: memory into which a transport may still write serves nobody until it is returned", () => {

@@ -60,6 +60,16 @@ test("put: the memory of a part that is on its way when its chunk is given up se
       world.clock.advance(0);
       world.greet();
     },
+    // The proxy breaks the protocol: the connection is given up, and gone only later.
+    (world) => {
+      const { wire } = world;
+      const { id, digest, bytes } = chunkOf(10);
+      world.say({ kind: "chunkPut", ...id, ...digest, bytes: bytes.length }, 0);
+      world.clock.advance(0);
+      world.greet();
+      assert.equal(world.core.store.reserve(60_000), null);
+      wire.lose();
+    },
   ];
   for (const [at, giveUp] of endings.entries()) {
     const world = new World(100_000);
@@ -100,24 +110,44 @@ function transferInto(store: ChunkStore): DirectIncoming {
   return transfer;
 }
 
+test("get: a chunk that is dropped while it waits for credit ends with a cancel, not as if it were whole", () => {
+  const world = new World();
+  world.start();
+  const chunk = chunkOf(3_000);
+  world.put(chunk);
+  const channel = world.get(chunk, 0, 1_000);
+  world.say({ kind: "chunkDrop", chunks: [chunk.id] }, world.nextChannel());
+  world.say({ kind: "credit", stripe: 0, index: 0, bytes: 5_000 }, channel);
+  assert.equal(world.received(channel).length, 1_000);
+  assert.equal(world.on(channel).at(-1)?.message.kind, "cancel");
+});
+
+test("direct: a part on the link finds no place in a chunk that comes from a client", () => {
+  const store = new ChunkStore(100_000);
+  const transfer = transferInto(store);
+  assert.equal(transfer.place(), null);
+  assert.equal(transfer.owner.place(PART, 30_000)?.length, 30_000);
+  assert.throws(() => transfer.owner.place(PART, 30_000), /two transports/);
+});
+
 test("direct: memory that the line writes into serves nobody until the line holds it no more", () => {
   const store = new ChunkStore(100_000);
   const transfer = transferInto(store);
-  assert.equal(transfer.place(PART, 30_000)?.length, 30_000);
-  transfer.onHold(1);
+  assert.equal(transfer.owner.place(PART, 30_000)?.length, 30_000);
+  transfer.owner.onHold(1);
   transfer.end();
   assert.equal(store.usedBytes, 0);
   assert.equal(store.reserve(BYTES), null);
-  transfer.onHold(-1);
+  transfer.owner.onHold(-1);
   assert.notEqual(store.reserve(BYTES), null);
 });
 
 test("direct: where the line is gone before the transfer knows, nothing waits for it", () => {
   const store = new ChunkStore(100_000);
   const transfer = transferInto(store);
-  transfer.place(PART, 30_000);
-  transfer.onHold(1);
-  transfer.onHold(-1);
-  transfer.onClosed();
+  transfer.owner.place(PART, 30_000);
+  transfer.owner.onHold(1);
+  transfer.owner.onHold(-1);
+  transfer.owner.onClosed("gone");
   assert.notEqual(store.reserve(BYTES), null);
 });
