@@ -30,8 +30,8 @@ export interface DirectLineOptions {
   /** What the other side may redeem here. */
   readonly tickets: Tickets;
   readonly clock: Clock;
-  /** How long the transport may hold memory of a channel that has ended before the connection is given up; null: for ever. */
-  readonly graceMs: number | null;
+  /** How long the transport may hold memory of a channel that has ended before the connection is given up. */
+  readonly graceMs: number;
   readonly onClosed: (line: DirectLine, reason: string) => void;
 }
 
@@ -60,7 +60,7 @@ export class DirectLine {
     return this.#options.clock;
   }
 
-  get graceMs(): number | null {
+  get graceMs(): number {
     return this.#options.graceMs;
   }
 
@@ -181,11 +181,13 @@ export class LineChannel {
     this.#line.remove(this);
     this.dropQueued();
     if (word !== null) this.send({ kind: word });
-    const { graceMs } = this.#line;
-    if (graceMs === null || !this.#isHeld) return;
-    this.#grace = this.#line.clock.setTimer(graceMs, () => {
+    if (!this.#isHeld) return;
+    const { clock, graceMs } = this.#line;
+    // What came while this process was frozen or late is let in first.
+    const giveUp = (): void => {
       if (this.#isHeld) this.#line.abort("a transfer that has ended stands in the way");
-    });
+    };
+    this.#grace = clock.setTimer(graceMs, () => clock.afterInput(giveUp));
   }
 
   /** As `end`, but when it returns the transport holds none of its memory, at the price of the connection if need be. */

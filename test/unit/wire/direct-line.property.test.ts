@@ -208,6 +208,39 @@ test("line: an ended transfer that the other side leaves half sent costs the con
   assert(second.closed !== null, "the others are told");
 });
 
+test("line: what came while this process was frozen ends the wait for an ended transfer; the connection stays", () => {
+  const virtual = new VirtualClock();
+  const envelope = { channel: 1, term: 0, invocation: 0 };
+  const data = { kind: "data", stripe: 7, index: 0, attempt: 0, offset: 0 } as const;
+  let place: Uint8Array | null = null;
+  const clock = {
+    now: () => virtual.now(),
+    setTimer: (delayMs: number, fire: () => void) => virtual.setTimer(delayMs, fire),
+    // The rest of the part lies in the socket.
+    afterInput: (act: () => void) => {
+      line.onMessage(envelope, data, place);
+      act();
+    },
+  };
+  const aborted: string[] = [];
+  const connection: Connection = {
+    ...{ remote: "thawed", queuedBytes: 0, dropQueued: () => {}, setHandler: () => {} },
+    ...{ send: () => {}, close: () => {}, abort: (reason) => void aborted.push(reason) },
+  };
+  const line = new DirectLine({
+    ...{ connection, firstChannel: 1, tickets: new Tickets(virtual, 0), clock, graceMs: 50 },
+    onClosed: () => {},
+  });
+  const taker = new Taker();
+  const channel = line.redeem(ticketOf(1), taker)!;
+  place = line.bodyPlace(envelope, data, PART_BYTES);
+  assert(channel.number === 1 && place !== null);
+  channel.end("cancel");
+  virtual.advance(50);
+  assert.deepEqual(aborted, []);
+  assert.equal(taker.holds, 0);
+});
+
 test("line: an abandoned transfer's memory is its owner's when the call returns", () => {
   const clock = new VirtualClock();
   const { line, far } = lineOf(clock, new Tickets(clock, 0), 1);
