@@ -31,6 +31,13 @@ export class ChunkBytes {
     return this.#length;
   }
 
+  /** In how many runs they lie. */
+  get runs(): number {
+    let runs = 0;
+    for (let run = this.#first; run !== null; run = run.next) runs++;
+    return runs;
+  }
+
   /** A view of what begins at `offset`, `bytesMax` at most; shorter where a run ends. */
   from(offset: number, bytesMax: number): Uint8Array<ArrayBuffer> {
     if (offset < this.#runOffset) {

@@ -43,7 +43,7 @@ export class ChunkMemory {
     if (whole <= this.#freeBytes + Math.max(0, this.#growthBytes)) {
       const run = this.#take(whole, whole - bytes);
       if (run !== null || whole === 0) {
-        this.#letGo();
+        this.letGo();
         return new ChunkBytes(bytes, run);
       }
     }
@@ -55,27 +55,56 @@ export class ChunkMemory {
   free(chunk: ChunkBytes): void {
     this.#chunks--;
     this.#give(chunk.free());
-    this.#letGo();
+    this.letGo();
   }
 
-  /** The block that has the least in use, where blocks hold more than they should: if it is emptied it is let go. */
-  sparsest(): MemoryBlock | null {
-    if (this.#growthBytes > -BLOCK_BYTES) return null;
+  /** True when blocks that are in use hold so much more than they should that one that is emptied will be let go. */
+  get isOverfull(): boolean {
+    return this.#growthBytes <= -BLOCK_BYTES;
+  }
+
+  /** The block that has the least in use, of small chunks or of all, that may be emptied, and whose chunks fit elsewhere. */
+  sparsest(isOfSmall: boolean, mayBe: (block: MemoryBlock) => boolean): MemoryBlock | null {
     let sparsest: MemoryBlock | null = null;
-    for (const blocks of [this.#small, this.#large])
-      for (const block of blocks)
-        if (sparsest === null || block.freeBytes > sparsest.freeBytes) sparsest = block;
+    for (const blocks of isOfSmall ? [this.#small] : [this.#small, this.#large])
+      for (const block of blocks) {
+        if (block.freeBytes <= (sparsest?.freeBytes ?? 0) || block.isUnused) continue;
+        if (block.memory.byteLength <= this.#freeBytes && mayBe(block)) sparsest = block;
+      }
     return sparsest;
   }
 
-  /** Moves a chunk, of whose bytes nobody has a view, to other blocks than those that are closed; false without room. */
-  move(chunk: ChunkBytes): boolean {
-    const whole = granules(chunk.length);
-    const run = this.#take(whole, whole - chunk.length);
-    if (run === null) return false;
-    this.#give(chunk.moveTo(run));
-    this.#letGo();
-    return true;
+  /**
+   * Moves chunks, of whose bytes nobody has a view, from a block to others, as long as there is room. It stays, unused, for
+   * what is allocated next, or until `letGo`.
+   */
+  empty(block: MemoryBlock, chunks: Iterable<ChunkBytes>): void {
+    block.isClosed = true;
+    for (const chunk of chunks) {
+      const whole = granules(chunk.length);
+      const run = this.#take(whole, whole - chunk.length);
+      if (run === null) break;
+      this.#give(chunk.moveTo(run));
+    }
+    block.isClosed = false;
+  }
+
+  /** Unused blocks, the newest first, as far as they are more than may be kept, or more than there is memory for. */
+  letGo(): void {
+    while (this.#unusedBytes > 0) {
+      if (this.#unusedBytes <= UNUSED_BYTES_MAX && this.#growthBytes >= 0) return;
+      const own = this.#large.some(({ isUnused }) => isUnused) ? this.#large : this.#small;
+      const [block] = own.splice(
+        own.findLastIndex(({ isUnused }) => isUnused),
+        1,
+      );
+      const { memory } = block!;
+      this.#unusedBytes -= memory.byteLength;
+      this.#heldBytes -= memory.byteLength;
+      this.#freeBytes -= memory.byteLength;
+      // At once: left to the garbage collector, a store under churn takes twice its budget.
+      memory.transfer(0);
+    }
   }
 
   /** What blocks may still grow by; below 0 where blocks in use hold more than they should. */
@@ -144,24 +173,6 @@ export class ChunkMemory {
       return block;
     } catch {
       return null;
-    }
-  }
-
-  /** Unused blocks, the newest first, as far as they are more than may be kept, or more than there is memory for. */
-  #letGo(): void {
-    while (this.#unusedBytes > 0) {
-      if (this.#unusedBytes <= UNUSED_BYTES_MAX && this.#growthBytes >= 0) return;
-      const own = this.#large.some(({ isUnused }) => isUnused) ? this.#large : this.#small;
-      const [block] = own.splice(
-        own.findLastIndex(({ isUnused }) => isUnused),
-        1,
-      );
-      const { memory } = block!;
-      this.#unusedBytes -= memory.byteLength;
-      this.#heldBytes -= memory.byteLength;
-      this.#freeBytes -= memory.byteLength;
-      // At once: left to the garbage collector, a store under churn takes twice its budget.
-      memory.transfer(0);
     }
   }
 }

@@ -13,13 +13,16 @@ import type { WireChunkId } from "../wire/messages.ts";
 import type { ChunkBytes } from "./chunk-bytes.ts";
 import { ChunkMemory } from "./chunk-memory.ts";
 import { memoryOf } from "./memory.ts";
-import { GRANULE_BYTES } from "./memory-block.ts";
+import { GRANULE_BYTES, type MemoryBlock } from "./memory-block.ts";
 
 /** Of a key's name on the wire. */
 const KEY_HASH_BYTES = 16;
 
 /** How often it looks whether memory should be let go: small chunks take a megabyte meanwhile beside their bytes. */
 const COMPACTION_RESERVES = 1_024;
+
+/** A chunk that would lie in more runs, each of which travels by itself, is worth emptying a block for. */
+const RUNS_MAX = 8;
 
 /** One stored chunk. Its bytes never change; they vanish when it was dropped and nobody reads them. */
 export interface StoredChunk extends WireChunkId {
@@ -97,10 +100,9 @@ export class ChunkStore {
   reserve(bytes: number): ChunkBytes | null {
     const cost = chunkCost(bytes);
     if (this.#usedBytes + cost > this.budgetBytes) return null;
-    const place = this.#memory.allocate(bytes);
-    if (place === null) return null;
-    this.#usedBytes += cost;
     if (++this.#reserved % COMPACTION_RESERVES === 0) this.#compact();
+    const place = this.#allocate(bytes);
+    if (place !== null) this.#usedBytes += cost;
     return place;
   }
 
@@ -178,18 +180,42 @@ export class ChunkStore {
     return [...this.#chunks.values()].reverse();
   }
 
+  /** In few runs if that can be had: where small chunks left holes only, others are moved into these. */
+  #allocate(bytes: number): ChunkBytes | null {
+    let place = this.#memory.allocate(bytes);
+    for (let rest = bytes; rest > 0 && place !== null && place.runs > RUNS_MAX; ) {
+      this.#memory.free(place);
+      const emptied = this.#emptySparsest(true);
+      rest -= emptied === null ? rest : emptied.memory.byteLength;
+      place = this.#memory.allocate(bytes);
+    }
+    return place;
+  }
+
   /**
    * Where small chunks have come and large ones gone, what they take beside their bytes is to come out of blocks that still
-   * have something in each: empties one, unless somebody reads or writes there.
+   * have something in each.
    */
   #compact(): void {
-    const block = this.#memory.sparsest();
-    if (block === null) return;
-    const inIt = [...this.#chunks.values()].filter(({ bytes }) => bytes.liesIn(block));
-    if (inIt.some(({ readers }) => readers > 0)) return;
-    block.isClosed = true;
-    for (const { bytes } of inIt) if (!this.#memory.move(bytes)) break;
-    block.isClosed = false;
+    if (!this.#memory.isOverfull) return;
+    this.#emptySparsest(false);
+    this.#memory.letGo();
+  }
+
+  /** Moves what lies in a block of small chunks, or of any, in which nobody is reading; answers the block. */
+  #emptySparsest(isOfSmall: boolean): MemoryBlock | null {
+    const chunks = [...this.#chunks.values()];
+    const read = chunks.filter(({ readers }) => readers > 0);
+    const block = this.#memory.sparsest(
+      isOfSmall,
+      (each) => !read.some(({ bytes }) => bytes.liesIn(each)),
+    );
+    if (block !== null)
+      this.#memory.empty(
+        block,
+        chunks.map(({ bytes }) => bytes).filter((bytes) => bytes.liesIn(block)),
+      );
+    return block;
   }
 
   #remove(name: string): boolean {

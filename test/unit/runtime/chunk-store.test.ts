@@ -149,6 +149,34 @@ test("store: where small chunks take the place of large ones, blocks are emptied
     assert.ok(view.every((byte) => byte === (reader.version & 255)));
 });
 
+test("store: a large chunk among the holes of small ones lies in few runs; these are moved, unless somebody reads or writes there", () => {
+  const budgetBytes = 24 * 1_024 * 1_024;
+  const store = new ChunkStore(budgetBytes);
+  let newest = 0;
+  while (put(store, newest + 1, 1_000)) newest++;
+  const order = Array.from({ length: newest }, (_, at) => at + 1);
+  // Scattered, and the same in each run: a fixed stride that reaches every one.
+  order.sort((a, b) => ((a * 7_919) % 10_007) - ((b * 7_919) % 10_007));
+  const reader = store.find(id(order[0]!))!;
+  store.lend(reader);
+  const [lentRun] = [...reader.bytes.views()];
+  for (const bytes of [900_000, 3_360_000, 40_000, 3_360_000, 5_000_000]) {
+    while (!put(store, newest + 1, bytes)) store.drop(id(order.pop()!));
+    newest++;
+    const { runs } = store.find(id(newest))!.bytes;
+    assert.ok(runs <= 8 * Math.ceil(bytes / 4_194_304), `${bytes} bytes in ${runs} runs`);
+  }
+  assert.ok(store.usedBytes > 0.99 * budgetBytes);
+  for (const { version, bytes } of store.chunks())
+    for (const view of bytes.views())
+      assert.ok(
+        view.every((byte) => byte === (version & 255)),
+        `version ${version}`,
+      );
+  assert.equal([...reader.bytes.views()][0]?.byteOffset, lentRun?.byteOffset);
+  assert.ok(lentRun?.every((byte) => byte === (reader.version & 255)));
+});
+
 test("store: memory into which a transport may still write serves nobody until it is returned", () => {
   const store = new ChunkStore(100_000);
   const place = store.reserve(60_000);
