@@ -160,10 +160,13 @@ export class RepairDesk {
     });
   }
 
-  /** Hands out what may be handed out, and sets the time of the next look. */
+  /**
+   * Hands out what may be handed out, and sets the time of the next look. Who asked last is served first: of those who have
+   * waited for long some may have gone without a word, and each would hold a stripe until its order's time is up.
+   */
   #look(): void {
     if (this.#plan.wantsRestock) this.#plan.restock(this.#context.objects());
-    for (const worker of this.#waiting) {
+    for (const worker of [...this.#waiting].reverse()) {
       if (this.#plan.size === 0) return;
       const now = this.#context.clock.now();
       const delayMs = this.#delayMs(now);

@@ -92,12 +92,22 @@ test("repair: a stripe is given to one repairer; when that one is gone, to the n
   world.clock.advance(2_000);
   assert.deepEqual(
     asked.map((exchange) => has(exchange, "repairOrder")),
-    [true, false],
+    [false, true],
   );
-  assert.deepEqual(first(asked[0], "repairOrder").missing, [1]);
-  one.connection.close("gone");
+  assert.deepEqual(first(asked[1], "repairOrder").missing, [1]);
+  two.connection.close("gone");
   world.clock.advance(2_000);
-  assert.ok(has(asked[1], "repairOrder"));
+  assert.ok(has(asked[0], "repairOrder"));
+});
+
+test("repair: of a repairer that went without a word no order waits as long as another asks", () => {
+  const { world } = stored();
+  const gone = world.client(11);
+  for (let at = 0; at < 4; at++) gone.open({ kind: "repairAsk" });
+  world.repairer();
+  world.clock.advance(100);
+  lose(world, 1);
+  world.clock.until(() => repair(world).degradedStripes === 0, 5_000);
 });
 
 test("repair: an order that does not end in time is taken back, and the stripe comes again after a pause", () => {
