@@ -96,6 +96,11 @@ export class RuntimeCore {
     });
   }
 
+  /** Of its store; null before the first invocation. */
+  get generation(): number | null {
+    return this.#generation;
+  }
+
   /** What happened on the way to proxies so far. */
   get counters(): Readonly<SessionCounters> {
     return this.#session.counters;

@@ -3,17 +3,17 @@
 // calls "work" is an exchange that is still open; the instance does not leave while there is any.
 
 import { seedOf } from "../checksum/chunk-digest.ts";
-import { createHasher } from "../checksum/hasher.ts";
 import { assert } from "../core/assert.ts";
 import { STRIPE_BYTES_JOINED_MAX } from "../core/limits.ts";
 import type { Clock } from "../core/ports.ts";
 import { Roster } from "../core/roster.ts";
 import type { Message, MessageOf, WireChunkId } from "../wire/messages.ts";
-import type { ChunkStore, StoredChunk } from "./chunk-store.ts";
+import type { ChunkStore } from "./chunk-store.ts";
 import { Deadline } from "./deadline.ts";
 import type { DirectLines } from "./direct-lines.ts";
 import { DirectIncoming, DirectOutgoing } from "./direct-transfers.ts";
 import { IncomingChunk } from "./incoming-chunk.ts";
+import { isIntact } from "./intact.ts";
 import { InventoryPages } from "./inventory-pages.ts";
 import { OutgoingChunk } from "./outgoing-chunk.ts";
 
@@ -317,13 +317,4 @@ export class Transfers {
 
 function identityOf({ keyHash, version, stripe, index }: WireChunkId): WireChunkId {
   return { keyHash, version, stripe, index };
-}
-
-function isIntact(chunk: StoredChunk, generation: number): boolean {
-  const seed = seedOf({ ...identityOf(chunk), generation });
-  const hasher = createHasher();
-  hasher.reset(seed.low, seed.high);
-  for (const view of chunk.bytes.views()) hasher.update(view);
-  const { low, high } = hasher.digest();
-  return low === chunk.digestLow && high === chunk.digestHigh;
 }

@@ -8,7 +8,9 @@ import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import type { InvokeOutcome, StoredObject } from "../core/ports.ts";
 import { billedMs, type PriceTable } from "../core/prices.ts";
 import type { ProxyStatus } from "../core/status.ts";
+import { isIntact } from "../runtime/intact.ts";
 import type { Instance, Invocation } from "./provider.ts";
+import type { Scenario } from "./scenario.ts";
 
 interface PlacedChunk {
   readonly stripe: number;
@@ -95,6 +97,31 @@ export function judgePlaces(
     }
   }
   return faults;
+}
+
+/** What instances hold is what they were given, unless a fault has written into it. */
+export function judgeContents(instances: readonly Instance[]): string[] {
+  const faults: string[] = [];
+  for (const { node, core, spoilt } of instances) {
+    for (const chunk of core.store.chunks()) {
+      if (spoilt.has(chunk.bytes) || isIntact(chunk, core.generation ?? 0)) continue;
+      const { version, stripe, index } = chunk;
+      faults.push(
+        `chunk ${stripe}.${index} of version ${version} on node ${node} is not what came`,
+      );
+    }
+  }
+  return faults;
+}
+
+/** Where no fault damages bytes nobody finds any damaged. */
+export function judgeDamage(
+  { corruptChunks }: ProxyStatus["counters"],
+  { flipProbability, faults }: Scenario,
+): string[] {
+  const isDamaging = flipProbability > 0 || faults.some(({ kind }) => kind === "corrupt chunk");
+  if (isDamaging || corruptChunks === 0) return [];
+  return [`${corruptChunks} chunks were damaged, and no fault had done it`];
 }
 
 /** Of a living replica the accounts say no more than it holds. */

@@ -24,6 +24,8 @@ const NEVER = new Set(["forgeries", "protocolFaults"]);
 export const TO_COVER: readonly string[] = [
   ...FAULT_KINDS.map((kind) => `fault: ${kind}`),
   "fault: bit flipped on the way",
+  "fault: rest of a body sent again",
+  "fault: body torn",
   "fault: answer of an Invoke lost",
   "fault: Invoke lost",
   ...["most-recent", "least-recent", "random", "cold"].map((routing) => `routing: ${routing}`),

@@ -149,8 +149,9 @@ const FAULTS: Readonly<Record<FaultKind, Break>> = {
       instance === null
         ? []
         : [...instance.core.store.chunks()].filter(({ bytes }) => bytes.length > 0);
-    if (chunks.length === 0) return false;
+    if (instance === null || chunks.length === 0) return false;
     const { bytes } = random.pick(chunks);
+    instance.spoilt.add(bytes);
     const byte = bytes.from(random.below(bytes.length), 1);
     byte[0] = (byte[0] ?? 0) ^ (1 << random.below(8));
     return true;

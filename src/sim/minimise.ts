@@ -114,6 +114,7 @@ class Search {
       { lostAnswer: 0 },
       { lostRequest: 0 },
       { flipProbability: 0 },
+      { lossProbability: 0 },
       { warmUpIntervalMs: 0 },
       { routing: "most-recent" },
       { delayMsMax: 0.5 },

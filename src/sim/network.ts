@@ -14,8 +14,14 @@ export interface NetworkOptions {
   readonly bytesPerMs: number;
   /** The chance that a body arrives with one bit flipped. */
   readonly flipProbability: number;
+  /** The chance that the rest of a body, where it does not come with its beginning, has to be sent again. */
+  readonly lossProbability: number;
   /** A bit was flipped. */
   onFlip(): void;
+  /** The rest of a body was lost. */
+  onLoss(): void;
+  /** A connection ended in the middle of a body. */
+  onTorn(): void;
 }
 
 interface Listener {

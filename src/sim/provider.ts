@@ -5,6 +5,7 @@ import type { NodeIndex } from "../core/ids.ts";
 import { FUNCTION_TIMEOUT_MS } from "../core/limits.ts";
 import type { FunctionPlatform, InvokeOutcome } from "../core/ports.ts";
 import { billedMs, type PriceTable } from "../core/prices.ts";
+import type { ChunkBytes } from "../runtime/chunk-bytes.ts";
 import { RuntimeCore } from "../runtime/runtime-core.ts";
 import type { Draws } from "./draws.ts";
 import { Machine } from "./machine.ts";
@@ -56,6 +57,8 @@ export interface Instance {
   readonly node: NodeIndex;
   readonly machine: Machine;
   readonly core: RuntimeCore;
+  /** Chunks in whose memory a fault has written. */
+  readonly spoilt: WeakSet<ChunkBytes>;
   usedAt: number;
   /** The invocation it serves, and since when. */
   running: {
@@ -249,7 +252,9 @@ export class Provider {
         clientDialer: this.#network.dialerOf(machine),
       },
     );
-    const instance: Instance = { node, machine, core, usedAt: this.#clock.now(), running: null };
+    const spoilt = new WeakSet<ChunkBytes>();
+    const usedAt = this.#clock.now();
+    const instance: Instance = { node, machine, core, spoilt, usedAt, running: null };
     this.#instances.push(instance);
     return instance;
   }

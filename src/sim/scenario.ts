@@ -88,6 +88,7 @@ export interface Scenario {
   readonly routing: Routing;
   readonly delayMsMax: number;
   readonly flipProbability: number;
+  readonly lossProbability: number;
   readonly lostAnswer: number;
   readonly lostRequest: number;
   readonly faults: readonly PlannedFault[];
@@ -173,8 +174,9 @@ export function scenarioOf(seed: number): Scenario {
     lostRequest: trouble(0.02),
     nearBytes: habit === "reads" ? 0 : random.pick([0, 0, 60_000, 16_000_000]),
     hotBytes: random.pick([0, 4_096, 60_000, HOT_BYTES_DEFAULT]),
-    // The last that is drawn: the others stay what they were for each seed.
     spread: random.pick(["wide", "narrow"] as const),
+    // The last that is drawn: the others stay what they were for each seed.
+    lossProbability: trouble(0.2),
     scripts: null,
   };
 }

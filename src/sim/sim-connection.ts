@@ -1,6 +1,7 @@
 // One end of a simulated connection. Messages pass by reference and are never encoded; bodies are copied when they
-// leave and again into the place the receiver names. What has left a machine arrives, in order, even when the machine
-// freezes right after; what has not, arrives after the thaw, be it minutes later.
+// leave and again into the place the receiver names, as a rule in two pieces, so that anything may happen while a place is
+// half full. What has left a machine arrives, in order, even when the machine freezes right after; what has not, arrives
+// after the thaw, be it minutes later.
 
 import { assert } from "../core/assert.ts";
 import type { Connection, ConnectionHandler, Envelope } from "../wire/connection.ts";
@@ -16,20 +17,29 @@ const WINDOW_BYTES = 256 * 1_024;
 /** How long a closed connection may take to send what is queued. */
 const CLOSE_MS_MAX = 1_000;
 
+/** When TCP sends again what was lost; each further time it waits twice as long (RFC 6298, with Linux's least). */
+const RETRANSMISSION_MS_MIN = 200;
+const RETRANSMISSIONS_MAX = 5;
+
 interface Content {
   readonly envelope: Envelope;
   readonly message: Message;
 }
 
-/** What is on its way: a frame, or the end of the stream. */
-type Parcel =
-  | {
-      readonly at: number;
-      readonly bytes: number;
-      readonly content: Content;
-      readonly body: Uint8Array | null;
-    }
-  | { readonly at: number; readonly bytes: 0; readonly content: null };
+/** Of a frame that is on its way: what comes of its body with this parcel. */
+interface Piece {
+  readonly content: Content;
+  readonly body: Uint8Array | null;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What is on its way: a piece of a frame, or the end of the stream. */
+interface Parcel {
+  readonly at: number;
+  readonly bytes: number;
+  readonly piece: Piece | null;
+}
 
 /** See the header. */
 export class SimConnection implements Connection {
@@ -41,6 +51,8 @@ export class SimConnection implements Connection {
   #peer: SimConnection | null = null;
   #handler: ConnectionHandler | null = null;
   #onWayBytes = 0;
+  /** Where the body goes of which the rest is to come; undefined between frames. */
+  #place: Uint8Array | null | undefined;
   #lastArrival = 0;
   #isPumping = false;
   #isCut = false;
@@ -154,7 +166,7 @@ export class SimConnection implements Connection {
       this.#settle(frames);
     }
     if (this.#closeReason === null || this.#outbox.queuedBytes > 0) return;
-    this.#push({ at: this.#arrival(0), bytes: 0, content: null });
+    this.#push({ at: this.#arrival(0), bytes: 0, piece: null });
     this.#end(this.#closeReason);
   }
 
@@ -171,13 +183,26 @@ export class SimConnection implements Connection {
       const at = random.below(copy.length);
       copy[at] = (copy[at] ?? 0) ^ (1 << random.below(8));
     }
-    this.#push({ at: this.#arrival(bytes), bytes, content, body: copy });
+    const length = copy?.length ?? 0;
+    // Half of all bodies arrive as a whole.
+    const cut = length === 0 ? 0 : random.below(2 * length);
+    if (cut >= length) return this.#pushPiece({ content, body: copy, from: 0, to: length }, bytes);
+    this.#pushPiece({ content, body: copy, from: 0, to: cut }, bytes - length + cut);
+    if (options.lossProbability > 0 && random.chance(options.lossProbability)) {
+      options.onLoss();
+      this.#lastArrival += RETRANSMISSION_MS_MIN * 2 ** random.below(RETRANSMISSIONS_MAX);
+    }
+    this.#pushPiece({ content, body: copy, from: cut, to: length }, length - cut);
   }
 
   #arrival(bytes: number): number {
     const delayMs = this.#network.delayMs(this.machine, this.peer.machine, bytes);
     this.#lastArrival = Math.max(this.#lastArrival, this.#network.clock.now() + delayMs);
     return this.#lastArrival;
+  }
+
+  #pushPiece(piece: Piece, bytes: number): void {
+    this.#push({ at: this.#arrival(bytes), bytes, piece });
   }
 
   #push(parcel: Parcel): void {
@@ -202,12 +227,12 @@ export class SimConnection implements Connection {
     peer.machine.deliver(() => {
       this.#onWayBytes -= first.bytes;
       if (this.#outbox.queuedBytes > 0) this.#wake();
-      if (first.content === null) peer.#end("closed by the other side");
-      else peer.#receive(first.content, first.body);
+      if (first.piece === null) peer.#end("closed by the other side");
+      else peer.#receive(first.piece);
     });
   }
 
-  #receive({ envelope, message }: Content, body: Uint8Array | null): void {
+  #receive({ content: { envelope, message }, body, from, to }: Piece): void {
     if (this.#closeReason !== null || this.#isOver) return;
     const handler = this.#handler;
     assert(handler !== null, "a connection was handed over and nobody took it");
@@ -216,11 +241,16 @@ export class SimConnection implements Connection {
         handler.onMessage(envelope, message, null);
         return;
       }
-      const place = handler.bodyPlace(envelope, message, body.length);
+      if (from === 0 && this.#place === undefined)
+        this.#place = handler.bodyPlace(envelope, message, body.length);
       // Proof of the cast: the call above may have closed this end, which the compiler cannot see.
       if ((this.#closeReason as string | null) !== null) return;
+      const place = this.#place;
+      assert(place !== undefined, "the rest of a body came without its beginning");
       assert(place === null || place.length === body.length, "bodyPlace gave another length");
-      place?.set(body);
+      place?.set(body.subarray(from, to), from);
+      if (to < body.length) return;
+      this.#place = undefined;
       handler.onMessage(envelope, message, place);
     } catch (error) {
       if (!(error instanceof WireFault)) throw error;
@@ -235,6 +265,7 @@ export class SimConnection implements Connection {
   #end(reason: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    if (this.#place !== undefined) this.#network.options.onTorn();
     this.#overReason = this.#closeReason ?? reason;
     this.#settle(this.#outbox.take(Number.POSITIVE_INFINITY));
     const handler = this.#handler;

@@ -21,7 +21,9 @@ import {
   judgeAccounts,
   judgeCalm,
   judgeCommit,
+  judgeContents,
   judgeCopies,
+  judgeDamage,
   judgeInvoke,
   judgeOrphans,
   judgePlaces,
@@ -264,6 +266,7 @@ export class Site {
     const objects = [...core.storedObjects()];
     const { instances } = this.provider;
     this.#judge(judgeAccounts(objects, status));
+    this.#judge(judgeContents(instances));
     this.#judge(this.#bill.judge(this.#ledger.report()));
     for (const { key } of objects)
       if (!owns(key)) this.#world.violate(`${this.id} still has ${key}, which it does not own`);
@@ -347,6 +350,7 @@ export class Site {
   }
 
   #note({ counters }: ProxyCore): void {
+    this.#judge(judgeDamage(counters, this.#world.scenario));
     for (const [name, count] of Object.entries(counters))
       this.#world.coverage.note(`proxy: ${name}`, count);
   }

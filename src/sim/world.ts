@@ -68,13 +68,16 @@ class World implements FaultTargets {
     this.#scenario = scenario;
     this.#options = options;
     this.#random = new SeededRandom(scenario.seed).fork("world");
-    const { delayMsMax, flipProbability, proxies } = scenario;
+    const { delayMsMax, flipProbability, lossProbability, proxies } = scenario;
     this.network = new Network(this.clock, this.#random.timed("network", this.clock), {
       delayMsMin: 0.05,
       delayMsMax,
       bytesPerMs: 100_000,
       flipProbability,
+      lossProbability,
       onFlip: () => this.coverage.note("fault: bit flipped on the way"),
+      onLoss: () => this.coverage.note("fault: rest of a body sent again"),
+      onTorn: () => this.coverage.note("fault: body torn"),
     });
     const ids = Array.from({ length: proxies }, (_, at) => `pool-${at}`);
     const siteWorld: SiteWorld = {
