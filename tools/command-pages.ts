@@ -65,7 +65,7 @@ Two variables are no settings: \`INFINICACHE_CONFIG\` (above) and \`INFINICACHE_
 
 Beside the ports that \`port\` names, a proxy's own client listens on one more of \`host\`, any free one, to which functions bring chunks of 2 MiB and more for the doors and for the application around an embedded proxy. There is none where \`--advertise\` is given or \`host\` stands for every address: then all goes through the proxy.
 
-Which settings a command uses, its help says, and [commands.md](commands.md). Beyond single values this is checked: a pool has at least as many functions as its widest code has chunks (12 for the default rules), and \`up\` lowers the functions' memory so that all together take 60 % of the free memory at most, and says so.
+Which settings a command uses, its help says, and [commands.md](commands.md). Beyond single values this is checked: a pool has at least as many functions as its widest code has chunks (12 for the default rules), and \`up\` and \`demo\` lower the functions' memory so that all together, replicas included, take 60 % of the machine's free memory at most once they are full (\`--memory-share\`), and say so. What does not fit even with 128 MB each is refused with the count that would. Idle functions take some 11 MB each: \`up --nodes 400 --memory 128 --memory-share 500\` starts 400 of them on a machine of 24 GB, and then it is up to you that they do not fill.
 `;
 }
 

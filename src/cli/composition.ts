@@ -82,6 +82,8 @@ export interface PoolOptions {
   readonly advertise?: string;
   /** Absent: nothing stands behind the doors. */
   readonly origin?: OriginOptions;
+  /** Called when all that is left is to wait for the functions; `greeted` tells how many have said hello. */
+  readonly onGreeting?: (greeted: () => number) => void;
 }
 
 /** A local Lambda service that runs. */

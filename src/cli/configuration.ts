@@ -7,13 +7,13 @@ import { resolve } from "node:path";
 import { CODE_RULES_DEFAULT, chunkCount, formatCode, parseCode } from "../core/code.ts";
 import { CommandError } from "./exit-codes.ts";
 import { nearest } from "./nearest.ts";
+import type { TextKind } from "./setting.ts";
 import {
   environmentName,
   SETTING_NAMES,
   type SettingName,
   type Settings,
   settingOf,
-  type TextKind,
 } from "./settings.ts";
 import { parseBytes, parseDurationMs } from "./units.ts";
 

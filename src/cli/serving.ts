@@ -2,7 +2,7 @@
 // of starting said in words, and the way from a signal to an orderly end.
 
 import { type CodeRule, parseCode } from "../core/code.ts";
-import type { Clock } from "../core/ports.ts";
+import type { Clock, Timer } from "../core/ports.ts";
 import type { PoolOptions } from "./composition.ts";
 import type { CommandContext } from "./context.ts";
 import { CommandError, type ExitName } from "./exit-codes.ts";
@@ -11,8 +11,6 @@ import type { Settings } from "./settings.ts";
 import { ownToken, readTokens } from "./tokens-file.ts";
 import { formatBytes } from "./units.ts";
 
-/** All functions together may take this share of the memory that is free: the rest is for transfers and others. */
-const MEMORY_SHARE_MAX = 0.6;
 /** The least a function can have, here as on AWS. */
 const NODE_MEMORY_MB_MIN = 128;
 const MEGABYTE = 1_048_576;
@@ -20,10 +18,8 @@ const MEGABYTE = 1_048_576;
 const CLOSE_MS_MAX = 25_000;
 /** A proxy that has lost its pool answers for so long that it has. */
 const SUPERSEDED_MS = 2_000;
-/** A start takes seconds; after this the person waiting is told what it may be. */
+/** A start takes seconds; after this, and again and again, the person waiting is told how far it is. */
 const SLOW_START_MS = 10_000;
-const SLOW_START_NOTE =
-  "still starting: not every function has said hello; they must be able to reach this proxy (see --host and --advertise)";
 /** The paper's billing cycle. */
 const CYCLE_MS = 100;
 
@@ -82,34 +78,59 @@ function codeRulesOf(settings: Settings): readonly CodeRule[] | null {
 
 /** Each function's memory so that all fit; `note` says so when it is less than was asked for. */
 export function fitMemory(
-  settings: Pick<Settings, "nodes" | "memoryMb" | "backupIntervalMs">,
+  settings: Pick<Settings, "nodes" | "memoryMb" | "memorySharePercent" | "backupIntervalMs">,
   freeBytes: number,
 ): { readonly memoryMb: number; readonly note: string | null } {
-  const { nodes, memoryMb, backupIntervalMs } = settings;
+  const { nodes, memoryMb, memorySharePercent: percent, backupIntervalMs } = settings;
   const instances = backupIntervalMs === 0 ? 1 : 2; // A replica beside each primary.
-  const fittingMb = Math.floor((freeBytes * MEMORY_SHARE_MAX) / MEGABYTE / nodes / instances);
+  const freeMb = freeBytes / MEGABYTE;
+  const mostMb = (freeMb * percent) / 100;
+  const fittingMb = Math.floor(mostMb / nodes / instances);
   if (fittingMb >= memoryMb) return { memoryMb, note: null };
-  const free = formatBytes(freeBytes);
+  const share = `${percent} % of the ${formatBytes(freeBytes)} that are free`;
+  const each = instances === 1 ? "" : ", each with its replica,";
   if (fittingMb < NODE_MEMORY_MB_MIN) {
-    const most = Math.floor(
-      (freeBytes * MEMORY_SHARE_MAX) / MEGABYTE / NODE_MEMORY_MB_MIN / instances,
-    );
+    const most = Math.floor(mostMb / NODE_MEMORY_MB_MIN / instances);
+    // Rounded up: a little less may be free next time.
+    const needed = 10 * Math.ceil((10 * NODE_MEMORY_MB_MIN * nodes * instances) / freeMb);
     throw new CommandError(
       "refused",
-      `${nodes} functions of ${NODE_MEMORY_MB_MIN} MB do not fit into 60 % of the ${free} that are free; --nodes ${most} would`,
+      `${nodes} functions of ${NODE_MEMORY_MB_MIN} MB${each} do not fit into ${share}; --nodes ${most} would\n` +
+        `idle ones take little: where they will not be full, --memory-share ${needed} starts them all`,
     );
   }
-  const each = instances === 1 ? "" : ", each with its replica,";
-  const note = `each function gets ${fittingMb} MB, not ${memoryMb}: all ${nodes} together${each} may take 60 % of the ${free} that are free`;
+  const note = `each function gets ${fittingMb} MB, not ${memoryMb}: all ${nodes} together${each} may take ${share} (--memory-share)`;
   return { memoryMb: fittingMb, note };
 }
 
-/** Runs `start`; a taken port becomes an error that names its holder, and a signal ends the wait. */
+/** What a long start says of itself; `greeted` is null before the proxy waits for its functions. */
+export function slowStartNote(nodes: number, greeted: number | null): string {
+  if (greeted === null) return "still starting: functions are being deployed";
+  const reach =
+    greeted === 0 ? "; they must be able to reach this proxy (see --host and --advertise)" : "";
+  return `still starting: ${greeted} of ${nodes} functions have said hello${reach}`;
+}
+
+/**
+ * Runs `start`; a taken port becomes an error that names its holder, and a signal ends the wait. `start` hands on the
+ * callback it is given as `onGreeting`, so that a long wait says how far it is.
+ */
 export async function starting<Running>(
-  { signal, clock, terminal }: Pick<CommandContext, "signal" | "clock" | "terminal">,
-  start: () => Promise<Running>,
+  {
+    signal,
+    clock,
+    terminal,
+    settings,
+  }: Pick<CommandContext, "signal" | "clock" | "terminal" | "settings">,
+  start: (onGreeting: (greeted: () => number) => void) => Promise<Running>,
 ): Promise<Running> {
-  const slow = clock.setTimer(SLOW_START_MS, () => terminal.note(SLOW_START_NOTE));
+  let greeted: (() => number) | null = null;
+  const tellLater = (): Timer =>
+    clock.setTimer(SLOW_START_MS, () => {
+      terminal.note(slowStartNote(settings.nodes, greeted?.() ?? null));
+      slow = tellLater();
+    });
+  let slow = tellLater();
   let stop = (): void => {};
   // What has been started by then ends with the process.
   const stopped = new Promise<never>((_, reject) => {
@@ -117,7 +138,10 @@ export async function starting<Running>(
     signal.addEventListener("abort", stop, { once: true });
   });
   try {
-    return await Promise.race([start(), stopped]);
+    const begun = start((each) => {
+      greeted = each;
+    });
+    return await Promise.race([begun, stopped]);
   } catch (error) {
     const port = busyPort(error);
     if (port === null) throw error;

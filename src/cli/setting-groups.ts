@@ -21,5 +21,8 @@ export const POOL_SETTINGS: readonly SettingName[] = [
   ] as const),
 ];
 
+/** What decides how much memory functions have that run on this machine. */
+export const MACHINE_SETTINGS: readonly SettingName[] = ["memorySharePercent"];
+
 /** What the local Lambda service is made by, beside host and port. */
 export const SERVICE_SETTINGS: readonly SettingName[] = ["seed", "reclaim", "freeze"];

@@ -6,26 +6,7 @@ import { z } from "zod";
 import { parseCode } from "../core/code.ts";
 import type { Spread } from "../core/placement.ts";
 import { HOT_BYTES_DEFAULT } from "../proxy/hot-objects.ts";
-
-/** How text from a flag or the environment becomes a value before the schema sees it. */
-export type TextKind = "text" | "integer" | "number" | "duration" | "bytes";
-
-/** One row of the table. */
-export interface Setting<Value> {
-  readonly flag: string;
-  /** What stands after the flag in help. */
-  readonly argument: string;
-  readonly kind: TextKind;
-  readonly schema: z.ZodType<Value>;
-  readonly byDefault: Value;
-  readonly summary: string;
-  /** Secrets have no flag: arguments of a process can be read by everybody on the machine. */
-  readonly isSecret?: boolean;
-}
-
-function row<Value>(setting: Setting<Value>): Setting<Value> {
-  return setting;
-}
+import { row, type Setting } from "./setting.ts";
 
 const port = z.int().min(0).max(65_531);
 const hostPort = z
@@ -86,7 +67,16 @@ export const SETTINGS = {
     kind: "integer",
     schema: z.int().min(128).max(10_240),
     byDefault: 512,
-    summary: "memory of each function; `up` lowers it so that all take 60 % of free memory at most",
+    summary: "memory of each function; `up` lowers it so that all fit (--memory-share)",
+  }),
+  memorySharePercent: row<number>({
+    flag: "memory-share",
+    argument: "PERCENT",
+    kind: "integer",
+    schema: z.int().min(1).max(10_000),
+    byDefault: 60,
+    summary:
+      "what part of the machine's free memory all functions may take together once they are full; above 100 it is your promise that they will not be",
   }),
   code: row<string>({
     flag: "code",

@@ -97,6 +97,7 @@ export async function startPool(options: PoolOptions, lambdaUrl: string): Promis
       createHasher,
     });
     doors.push(http);
+    options.onGreeting?.(() => proxy.status().nodes.greeted);
     await Promise.race([proxy.greetAll(), proxy.superseded.then(supersededAtStart)]);
     isReady = true;
     const addresses: Addresses = {

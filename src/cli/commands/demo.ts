@@ -45,8 +45,9 @@ export async function run(
   // Whoever only looks should not be stopped by a port that is taken.
   const port = isStaying ? settings.port : 0;
   const startedAt = clock.now();
-  const pool = await starting(context, () =>
-    composition.startLocal({ ...poolOptions(settings, memoryMb), port, seed, reclaim, freeze }),
+  const shape = { ...poolOptions(settings, memoryMb), port, seed, reclaim, freeze };
+  const pool = await starting(context, (onGreeting) =>
+    composition.startLocal({ ...shape, onGreeting }),
   );
   tell(
     context,

@@ -20,11 +20,11 @@ export async function run(outer: CommandContext): Promise<ExitName> {
     );
   }
   const options = poolOptions(settings, settings.memoryMb);
-  const pool = await starting(context, () => composition.startPool(options, settings.lambda)).catch(
-    (error: unknown) => {
-      throw isNetworkError(error) ? noService(settings.lambda, error) : error;
-    },
-  );
+  const pool = await starting(context, (onGreeting) =>
+    composition.startPool({ ...options, onGreeting }, settings.lambda),
+  ).catch((error: unknown) => {
+    throw isNetworkError(error) ? noService(settings.lambda, error) : error;
+  });
   const { addresses } = pool;
   // Workers are stopped by who has started them.
   const forget = isWorker

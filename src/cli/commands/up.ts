@@ -28,8 +28,8 @@ export async function run(
   const startedAt = clock.now();
   const { memoryMb, note } = fitMemory(settings, process.availableMemory());
   if (note !== null) terminal.note(note);
-  const pool = await starting(context, () =>
-    settings.workers > 1 ? withWorkers(context, memoryMb) : alone(context, memoryMb),
+  const pool = await starting(context, (onGreeting) =>
+    settings.workers > 1 ? withWorkers(context, memoryMb) : alone(context, memoryMb, onGreeting),
   );
   const forget = leaveNote(runFolder(environment), {
     command: "up",
@@ -54,9 +54,14 @@ export async function run(
   }
 }
 
-function alone({ settings, composition }: CommandContext, memoryMb: number): Promise<Started> {
+function alone(
+  { settings, composition }: CommandContext,
+  memoryMb: number,
+  onGreeting: (greeted: () => number) => void,
+): Promise<Started> {
   const { seed, reclaim, freeze } = settings;
-  return composition.startLocal({ ...poolOptions(settings, memoryMb), seed, reclaim, freeze });
+  const options = { ...poolOptions(settings, memoryMb), onGreeting };
+  return composition.startLocal({ ...options, seed, reclaim, freeze });
 }
 
 /** The Lambda service in this process, and the proxies in others; the first one's addresses stand for all. */

@@ -6,7 +6,7 @@ import fc from "fast-check";
 import { nearest } from "../../../src/cli/nearest.ts";
 import { pasteLines } from "../../../src/cli/paste-lines.ts";
 import { progressLine } from "../../../src/cli/progress.ts";
-import { fitMemory } from "../../../src/cli/serving.ts";
+import { fitMemory, slowStartNote } from "../../../src/cli/serving.ts";
 import { formatTable } from "../../../src/cli/terminal.ts";
 import {
   formatBytes,
@@ -103,22 +103,29 @@ test("table: aligns columns and leaves no blanks at the ends of lines", () => {
   );
 });
 
-test("memory: functions together get 60 % of what is free at most, and it is said", () => {
-  const MB = 1_048_576;
-  assert.deepEqual(fitMemory({ nodes: 10, memoryMb: 512, backupIntervalMs: 0 }, 16_000 * MB), {
-    memoryMb: 512,
-    note: null,
-  });
-  const fitted = fitMemory({ nodes: 10, memoryMb: 512, backupIntervalMs: 0 }, 5_000 * MB);
+const pool = { nodes: 10, memoryMb: 512, memorySharePercent: 60, backupIntervalMs: 0 };
+const MB = 1_048_576;
+
+test("memory: functions together get their share of what is free at most, and it is said", () => {
+  assert.deepEqual(fitMemory(pool, 16_000 * MB), { memoryMb: 512, note: null });
+  const fitted = fitMemory(pool, 5_000 * MB);
   assert.equal(fitted.memoryMb, 300);
   assert.match(fitted.note ?? "", /300 MB, not 512/);
+  assert.equal(fitMemory({ ...pool, memorySharePercent: 30 }, 5_000 * MB).memoryMb, 150);
+  assert.equal(fitMemory({ ...pool, backupIntervalMs: 1_000 }, 5_000 * MB).memoryMb, 150);
 });
 
-test("memory: a pool that cannot fit at all is refused with the number that would", () => {
-  assert.throws(
-    () => fitMemory({ nodes: 100, memoryMb: 512, backupIntervalMs: 0 }, 1_048_576 * 1_000),
-    /--nodes 4 would/,
-  );
+test("memory: a pool that cannot fit at all is refused with the number that would, and the share that starts it", () => {
+  const many = { ...pool, nodes: 100, backupIntervalMs: 1_000 };
+  assert.throws(() => fitMemory(many, 1_000 * MB), /--nodes 2 would\n.* --memory-share 2560 /);
+  const started = fitMemory({ ...many, memorySharePercent: 2_560 }, 1_000 * MB);
+  assert.equal(started.memoryMb, 128);
+});
+
+test("slow start: says how far it is, and what to look at where nobody has come", () => {
+  assert.equal(slowStartNote(400, 180), "still starting: 180 of 400 functions have said hello");
+  assert.match(slowStartNote(24, 0), /0 of 24 .* --advertise/);
+  assert.match(slowStartNote(24, null), /being deployed/);
 });
 
 test("paste lines: name the address only when it is not the default", () => {
