@@ -38,7 +38,8 @@ exports.handler = async (event, context) => {
   if (event.dial) await dial(event.dial);
   if (event.send) await new Promise((done) => socket.write(Buffer.alloc(event.send), done));
   return { ...state, pid: process.pid, context: JSON.parse(JSON.stringify(context)), event,
-    remainingMs: context.getRemainingTimeInMillis(), trace: process.env._X_AMZN_TRACE_ID, mine: process.env.MINE };
+    remainingMs: context.getRemainingTimeInMillis(), trace: process.env._X_AMZN_TRACE_ID, mine: process.env.MINE,
+    compiled: require("node:module").getCompileCacheDir() };
 };
 exports.callback = (event, context, done) => { done(new Error("handed back")); };
 function recurse(event, context) {
@@ -88,6 +89,8 @@ export interface CallResult {
   readonly pid: number;
   readonly remainingMs: number;
   readonly trace: string;
+  /** Where instances keep compiled code for each other. */
+  readonly compiled: string;
   readonly context: Readonly<Record<string, unknown>>;
 }
 

@@ -4,7 +4,14 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -52,6 +59,21 @@ test("concurrency: a busy function gets another instance; one after the other sh
   assert.notEqual(both[0]?.instance, both[1]?.instance);
   for (let round = 0; round < 20; round++) await call("a");
   assert.equal(service.admin.counters().instancesStarted, 2);
+});
+
+test("compiled code: what the first instance writes the next one takes, and does not write again", async (t) => {
+  const { create, call } = await startFixture(t);
+  await create("a");
+  const [first, second] = await Promise.all([call("a", { sleepMs: 300 }), call("a")]);
+  assert.notEqual(first.instance, second.instance);
+  const files = (): string[] =>
+    readdirSync(first.compiled).map(
+      (name) => `${name} ${statSync(join(first.compiled, name)).mtimeMs}`,
+    );
+  const written = files();
+  assert.equal(written.length, 1, "the function's one file");
+  await Promise.all([1, 2, 3].map(() => call("a", { sleepMs: 300 })));
+  assert.deepEqual(files(), written);
 });
 
 test("back to back: a hundred invocations as fast as they return never start a second instance", async (t) => {

@@ -1,9 +1,13 @@
 // What runs in an instance's process: polls the Runtime API, calls the bundle's handler, reports
 // results and errors. The managed runtime does this on AWS. It stays lean, since every instance pays
-// for it: CommonJS, no node:http (a socket and forty lines of HTTP/1.1 do), nothing loaded twice.
+// for it: CommonJS, no node:http (a socket and forty lines of HTTP/1.1 do), nothing loaded twice, and code that another
+// instance has compiled is taken from there.
 // Types here are erased before it runs; it imports nothing of this repository.
 
 (() => {
+  const modules: typeof import("node:module") = require("node:module");
+  modules.enableCompileCache(variable("INFINICACHE_LOCAL_COMPILED"));
+  delete process.env["INFINICACHE_LOCAL_COMPILED"];
   const net: typeof import("node:net") = require("node:net");
   const fs: typeof import("node:fs") = require("node:fs");
   const util: typeof import("node:util") = require("node:util");
@@ -210,6 +214,8 @@
   }
 
   function begin(handler: Handler): void {
+    // Now, for instances do not end: they are killed. Writes only what no other has written.
+    modules.flushCompileCache();
     tidy();
     poll(handler);
   }

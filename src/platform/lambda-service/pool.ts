@@ -18,6 +18,8 @@ import type { Watchdog } from "./watchdog.ts";
 export interface PoolParts {
   readonly options: ResolvedOptions;
   readonly bootstrap: string;
+  /** A folder in which instances keep compiled code for each other. */
+  readonly compiled: string;
   readonly runtimeAddress: () => string;
   readonly watchdog: Watchdog;
   readonly random: Random;
@@ -201,7 +203,7 @@ export class InstancePool {
     names: { token: string; id: string; logStream: string },
     forwarder: Forwarder | null,
   ): Record<string, string> {
-    const { options, runtimeAddress } = this.#parts;
+    const { options, runtimeAddress, compiled } = this.#parts;
     return {
       PATH: process.env["PATH"] ?? "/usr/bin:/bin",
       LANG: "en_US.UTF-8",
@@ -223,6 +225,7 @@ export class InstancePool {
       AWS_LAMBDA_INITIALIZATION_TYPE: "on-demand",
       AWS_LAMBDA_RUNTIME_API: runtimeAddress(),
       INFINICACHE_LOCAL_INSTANCE: names.token,
+      INFINICACHE_LOCAL_COMPILED: compiled,
       ...(forwarder === null ? {} : { INFINICACHE_LOCAL_FORWARDER: forwarder.address }),
     };
   }

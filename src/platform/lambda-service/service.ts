@@ -74,6 +74,7 @@ export async function startLambdaService(
   const pool = new InstancePool({
     options: resolved,
     bootstrap,
+    compiled: join(directory, "compiled"),
     runtimeAddress: () => runtimeAddress,
     watchdog,
     random,
