@@ -103,9 +103,9 @@ export function fitMemory(
   return { memoryMb: fittingMb, note };
 }
 
-/** What a long start says of itself; `greeted` is null before the proxy waits for its functions. */
+/** What a long start says of itself; `greeted` is null where nothing is known of functions, or nobody waits for them yet. */
 export function slowStartNote(nodes: number, greeted: number | null): string {
-  if (greeted === null) return "still starting: functions are being deployed";
+  if (greeted === null) return "still starting";
   const reach =
     greeted === 0 ? "; they must be able to reach this proxy (see --host and --advertise)" : "";
   return `still starting: ${greeted} of ${nodes} functions have said hello${reach}`;
