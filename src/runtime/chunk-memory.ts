@@ -7,7 +7,7 @@ import { ChunkBytes, type Run } from "./chunk-bytes.ts";
 import { GRANULE_BYTES, MemoryBlock } from "./memory-block.ts";
 
 /** Long enough for a stripe's chunk of the default code, short enough to become unused and be let go. */
-const BLOCK_BYTES = 4 * 1_024 * 1_024;
+export const BLOCK_BYTES = 4 * 1_024 * 1_024;
 /** Shorter chunks are small. */
 const LARGE_BYTES_MIN = 64 * 1_024;
 /** What unused blocks may keep: what a few objects put at once take of one function. */

@@ -11,9 +11,9 @@ import { CHUNK_OVERHEAD_BYTES, chunkCost } from "../core/chunk-cost.ts";
 import { chunkFingerprint, type Fingerprint, StoreDigest } from "../core/store-digest.ts";
 import type { WireChunkId } from "../wire/messages.ts";
 import type { ChunkBytes } from "./chunk-bytes.ts";
-import { ChunkMemory } from "./chunk-memory.ts";
+import { BLOCK_BYTES, ChunkMemory } from "./chunk-memory.ts";
 import { memoryOf } from "./memory.ts";
-import { GRANULE_BYTES, type MemoryBlock } from "./memory-block.ts";
+import { GRANULE_BYTES } from "./memory-block.ts";
 
 /** Of a key's name on the wire. */
 const KEY_HASH_BYTES = 16;
@@ -21,8 +21,10 @@ const KEY_HASH_BYTES = 16;
 /** How often it looks whether memory should be let go: small chunks take a megabyte meanwhile beside their bytes. */
 const COMPACTION_RESERVES = 1_024;
 
-/** A chunk that would lie in more runs, each of which travels by itself, is worth emptying a block for. */
+/** A chunk that would lie in more runs for each block of its length, each of which travels by itself, is worth emptying one for. */
 const RUNS_MAX = 8;
+/** So many chunks are reserved before a block is emptied again where that brought nothing: a look reads all of the store. */
+const FRUITLESS_RESERVES = 64;
 
 /** One stored chunk. Its bytes never change; they vanish when it was dropped and nobody reads them. */
 export interface StoredChunk extends WireChunkId {
@@ -70,6 +72,8 @@ export class ChunkStore {
   readonly #stray = new Map<Uint8Array, ChunkBytes>();
   #usedBytes = 0;
   #reserved = 0;
+  /** What `#reserved` must be before another block is emptied for a chunk. */
+  #emptyFrom = 0;
 
   constructor(budgetBytes: number) {
     this.budgetBytes = budgetBytes;
@@ -183,11 +187,15 @@ export class ChunkStore {
   /** In few runs if that can be had: where small chunks left holes only, others are moved into these. */
   #allocate(bytes: number): ChunkBytes | null {
     let place = this.#memory.allocate(bytes);
-    for (let rest = bytes; rest > 0 && place !== null && place.runs > RUNS_MAX; ) {
+    const blocks = Math.ceil(bytes / BLOCK_BYTES);
+    for (let round = 0; round < blocks; round++) {
+      const runs = place?.runs ?? 0;
+      if (place === null || runs <= RUNS_MAX * blocks || this.#reserved < this.#emptyFrom) break;
       this.#memory.free(place);
-      const emptied = this.#emptySparsest(true);
-      rest -= emptied === null ? rest : emptied.memory.byteLength;
+      this.#emptySparsest(true);
       place = this.#memory.allocate(bytes);
+      if (place !== null && place.runs >= runs)
+        this.#emptyFrom = this.#reserved + FRUITLESS_RESERVES;
     }
     return place;
   }
@@ -202,20 +210,18 @@ export class ChunkStore {
     this.#memory.letGo();
   }
 
-  /** Moves what lies in a block of small chunks, or of any, in which nobody is reading; answers the block. */
-  #emptySparsest(isOfSmall: boolean): MemoryBlock | null {
+  /** Moves what lies in a block of small chunks, or of any, in which nobody is reading. */
+  #emptySparsest(isOfSmall: boolean): void {
+    if (this.#memory.sparsest(isOfSmall, () => true) === null) return;
     const chunks = [...this.#chunks.values()];
     const read = chunks.filter(({ readers }) => readers > 0);
     const block = this.#memory.sparsest(
       isOfSmall,
       (each) => !read.some(({ bytes }) => bytes.liesIn(each)),
     );
-    if (block !== null)
-      this.#memory.empty(
-        block,
-        chunks.map(({ bytes }) => bytes).filter((bytes) => bytes.liesIn(block)),
-      );
-    return block;
+    if (block === null) return;
+    const inIt = chunks.map(({ bytes }) => bytes).filter((bytes) => bytes.liesIn(block));
+    this.#memory.empty(block, inIt);
   }
 
   #remove(name: string): boolean {
