@@ -2,7 +2,7 @@
 // so that `get` does not wait for what `up` needs. Nothing is done here.
 
 import type { CommandModule } from "./context.ts";
-import { MACHINE_SETTINGS, POOL_SETTINGS, SERVICE_SETTINGS } from "./setting-groups.ts";
+import { LOCAL_SETTINGS, POOL_SETTINGS, SERVICE_SETTINGS, UP_SETTINGS } from "./setting-groups.ts";
 import type { SettingName } from "./settings.ts";
 
 /** An option of one command that is no setting: flags, meaning, and what it is when not given. */
@@ -36,7 +36,7 @@ export const COMMANDS: readonly CommandRow[] = [
     arguments: "",
     summary:
       "start a local Lambda service, a proxy with its functions, and the Redis and HTTP doors",
-    settings: [...POOL_SETTINGS, ...MACHINE_SETTINGS, "workers", ...SERVICE_SETTINGS],
+    settings: UP_SETTINGS,
     options: [
       { flags: "--detach", summary: "return when it is ready and leave it running; see `down`" },
     ],
@@ -241,7 +241,7 @@ export const COMMANDS: readonly CommandRow[] = [
     arguments: "",
     summary:
       "store a real 100 MB file, kill functions that hold it, get it back, and show the cost",
-    settings: [...POOL_SETTINGS, ...MACHINE_SETTINGS, ...SERVICE_SETTINGS],
+    settings: LOCAL_SETTINGS,
     options: [
       { flags: "--stay", summary: "go on serving afterwards" },
       { flags: "--size <size>", summary: "bytes of the file", byDefault: "100MB" },

@@ -8,8 +8,8 @@ import { createInterface } from "node:readline";
 import type { CommandContext } from "./context.ts";
 import { CommandError, EXIT_CODES, type ExitName } from "./exit-codes.ts";
 import { runFolder } from "./run-files.ts";
-import { POOL_SETTINGS, SERVICE_SETTINGS } from "./setting-groups.ts";
-import { environmentName, settingOf } from "./settings.ts";
+import { UP_SETTINGS } from "./setting-groups.ts";
+import { environmentName, type Settings, settingOf } from "./settings.ts";
 
 /** As many lines of the log as say why it did not start. */
 const LOG_LINES_SHOWN = 20;
@@ -20,7 +20,13 @@ export async function detach(context: CommandContext): Promise<ExitName> {
   const folder = runFolder(environment);
   const logPath = join(folder, `up-${process.pid}.log`);
   const log = openSync(logPath, "a", 0o600);
-  const args = [...process.execArgv, process.argv[1] ?? "", "up", "--json", ...flagsOf(context)];
+  const args = [
+    ...process.execArgv,
+    process.argv[1] ?? "",
+    "up",
+    "--json",
+    ...upFlags(context.settings),
+  ];
   const child = spawn(process.execPath, args, {
     detached: true,
     stdio: ["ignore", "pipe", log],
@@ -51,8 +57,9 @@ export async function detach(context: CommandContext): Promise<ExitName> {
   return "ok";
 }
 
-function flagsOf({ settings }: CommandContext): string[] {
-  return [...POOL_SETTINGS, "workers" as const, ...SERVICE_SETTINGS].flatMap((name) => {
+/** What the settings differ in from the defaults, as flags of `up`. Secrets go by the environment. */
+export function upFlags(settings: Settings): string[] {
+  return UP_SETTINGS.flatMap((name) => {
     const { flag, isSecret, byDefault, kind } = settingOf(name);
     const isGiven = isSecret !== true && settings[name] !== byDefault;
     return isGiven ? [`--${flag}=${settings[name]}${kind === "duration" ? "ms" : ""}`] : [];

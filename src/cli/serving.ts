@@ -103,17 +103,23 @@ export function fitMemory(
   return { memoryMb: fittingMb, note };
 }
 
-/** What a long start says of itself; `greeted` is null where nothing is known of functions, or nobody waits for them yet. */
-export function slowStartNote(nodes: number, greeted: number | null): string {
-  if (greeted === null) return "still starting";
+/** What a long start says of itself; `greeted` and `before`, at the last note, are null while nobody waits for functions. */
+export function slowStartNote(
+  { pool, nodes }: Pick<Settings, "pool" | "nodes">,
+  greeted: number | null,
+  before: number | null,
+): string {
+  if (greeted === null) return `still starting ${pool}`;
   const reach =
-    greeted === 0 ? "; they must be able to reach this proxy (see --host and --advertise)" : "";
-  return `still starting: ${greeted} of ${nodes} functions have said hello${reach}`;
+    greeted === (before ?? 0)
+      ? "; they must be able to reach this proxy (see --host and --advertise)"
+      : "";
+  return `still starting: ${greeted} of ${nodes} functions of ${pool} have said hello${reach}`;
 }
 
 /**
  * Runs `start`; a taken port becomes an error that names its holder, and a signal ends the wait. `start` hands on the
- * callback it is given as `onGreeting`, so that a long wait says how far it is.
+ * callback it is given as `onGreeting`, so that a long wait says how far it is; `isTelling` false: others say so.
  */
 export async function starting<Running>(
   {
@@ -123,11 +129,15 @@ export async function starting<Running>(
     settings,
   }: Pick<CommandContext, "signal" | "clock" | "terminal" | "settings">,
   start: (onGreeting: (greeted: () => number) => void) => Promise<Running>,
+  isTelling = true,
 ): Promise<Running> {
   let greeted: (() => number) | null = null;
+  let before: number | null = null;
   const tellLater = (): Timer =>
     clock.setTimer(SLOW_START_MS, () => {
-      terminal.note(slowStartNote(settings.nodes, greeted?.() ?? null));
+      const now = greeted?.() ?? null;
+      if (isTelling) terminal.note(slowStartNote(settings, now, before));
+      before = now;
       slow = tellLater();
     });
   let slow = tellLater();

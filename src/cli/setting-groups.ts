@@ -21,8 +21,13 @@ export const POOL_SETTINGS: readonly SettingName[] = [
   ] as const),
 ];
 
-/** What decides how much memory functions have that run on this machine. */
-export const MACHINE_SETTINGS: readonly SettingName[] = ["memorySharePercent"];
-
 /** What the local Lambda service is made by, beside host and port. */
 export const SERVICE_SETTINGS: readonly SettingName[] = ["seed", "reclaim", "freeze"];
+
+/** What a whole cache on this machine is made by: `demo`, and `up` with several proxies. */
+export const LOCAL_SETTINGS: readonly SettingName[] = [
+  ...POOL_SETTINGS,
+  "memorySharePercent",
+  ...SERVICE_SETTINGS,
+];
+export const UP_SETTINGS: readonly SettingName[] = [...LOCAL_SETTINGS, "workers"];

@@ -28,8 +28,12 @@ export async function run(
   const startedAt = clock.now();
   const { memoryMb, note } = fitMemory(settings, process.availableMemory());
   if (note !== null) terminal.note(note);
-  const pool = await starting(context, (onGreeting) =>
-    settings.workers > 1 ? withWorkers(context, memoryMb) : alone(context, memoryMb, onGreeting),
+  const hasWorkers = settings.workers > 1;
+  const pool = await starting(
+    context,
+    (onGreeting) =>
+      hasWorkers ? withWorkers(context, memoryMb) : alone(context, memoryMb, onGreeting),
+    !hasWorkers, // Each worker says how far it is.
   );
   const forget = leaveNote(runFolder(environment), {
     command: "up",

@@ -3,10 +3,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { COMMANDS } from "../../../src/cli/commands.ts";
+import { upFlags } from "../../../src/cli/detach.ts";
 import { nearest } from "../../../src/cli/nearest.ts";
 import { pasteLines } from "../../../src/cli/paste-lines.ts";
 import { progressLine } from "../../../src/cli/progress.ts";
 import { fitMemory, slowStartNote } from "../../../src/cli/serving.ts";
+import { SETTING_NAMES, type Settings, settingOf } from "../../../src/cli/settings.ts";
 import { formatTable } from "../../../src/cli/terminal.ts";
 import {
   formatBytes,
@@ -122,10 +125,29 @@ test("memory: a pool that cannot fit at all is refused with the number that woul
   assert.equal(started.memoryMb, 128);
 });
 
+test("detach: every setting of `up` that is no secret reaches the process in the background", () => {
+  const row = COMMANDS.find(({ name }) => name === "up");
+  for (const name of row?.settings ?? []) {
+    const { byDefault, flag, isSecret, kind } = settingOf(name);
+    if (isSecret === true) continue;
+    const value = typeof byDefault === "number" ? byDefault + 1 : "other";
+    const defaults = Object.fromEntries(
+      SETTING_NAMES.map((each) => [each, settingOf(each).byDefault]),
+    );
+    // Proof of the cast: all names are there, and nothing looks at what a value means.
+    const settings = { ...defaults, [name]: value } as unknown as Settings;
+    assert.deepEqual(upFlags(settings), [`--${flag}=${value}${kind === "duration" ? "ms" : ""}`]);
+  }
+});
+
 test("slow start: says how far it is, and what to look at where nobody has come", () => {
-  assert.equal(slowStartNote(400, 180), "still starting: 180 of 400 functions have said hello");
-  assert.match(slowStartNote(24, 0), /0 of 24 .* --advertise/);
-  assert.equal(slowStartNote(24, null), "still starting");
+  const pool = { pool: "p", nodes: 400 };
+  const note = "still starting: 180 of 400 functions of p have said hello";
+  assert.equal(slowStartNote(pool, 180, null), note);
+  assert.equal(slowStartNote(pool, 180, 90), note);
+  assert.match(slowStartNote(pool, 180, 180), /180 of 400 .* --advertise/);
+  assert.match(slowStartNote(pool, 0, null), /0 of 400 .* --advertise/);
+  assert.equal(slowStartNote(pool, null, null), "still starting p");
 });
 
 test("paste lines: name the address only when it is not the default", () => {
