@@ -167,6 +167,7 @@ export class RepairDesk {
   #look(): void {
     if (this.#plan.wantsRestock) this.#plan.restock(this.#context.objects());
     for (const worker of [...this.#waiting].reverse()) {
+      if (!this.#waiting.has(worker)) continue; // It left while others were served.
       if (this.#plan.size === 0) return;
       const now = this.#context.clock.now();
       const delayMs = this.#delayMs(now);

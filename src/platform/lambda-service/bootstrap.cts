@@ -6,7 +6,8 @@
 
 (() => {
   const modules: typeof import("node:module") = require("node:module");
-  modules.enableCompileCache(variable("INFINICACHE_LOCAL_COMPILED"));
+  const compiled = variable("INFINICACHE_LOCAL_COMPILED");
+  if (compiled !== "") modules.enableCompileCache(compiled);
   delete process.env["INFINICACHE_LOCAL_COMPILED"];
   const net: typeof import("node:net") = require("node:net");
   const fs: typeof import("node:fs") = require("node:fs");
@@ -214,7 +215,7 @@
   }
 
   function begin(handler: Handler): void {
-    // Now, for instances do not end: they are killed. Writes only what no other has written.
+    // Now, for instances do not end: they are killed. Writes what was not there when this one began.
     modules.flushCompileCache();
     tidy();
     poll(handler);
