@@ -8,6 +8,9 @@ import type { Spread } from "../core/placement.ts";
 import { HOT_BYTES_DEFAULT } from "../proxy/hot-objects.ts";
 import { row, type Setting } from "./setting.ts";
 
+/** The least memory a function can have, in MB, here as on AWS. */
+export const NODE_MEMORY_MB_MIN = 128;
+
 const port = z.int().min(0).max(65_531);
 const hostPort = z
   .string()
@@ -65,7 +68,7 @@ export const SETTINGS = {
     flag: "memory",
     argument: "MB",
     kind: "integer",
-    schema: z.int().min(128).max(10_240),
+    schema: z.int().min(NODE_MEMORY_MB_MIN).max(10_240),
     byDefault: 512,
     summary: "memory of each function; `up` lowers it so that all fit (--memory-share)",
   }),

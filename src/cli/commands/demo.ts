@@ -17,9 +17,11 @@ import {
   waitForRepair,
 } from "../demo-steps.ts";
 import { CommandError, type ExitName } from "../exit-codes.ts";
+import { fitMemory } from "../fit-memory.ts";
 import { pasteLines } from "../paste-lines.ts";
 import { leaveNote, runFolder } from "../run-files.ts";
-import { fitMemory, later, poolOptions, serveUntilStopped, starting } from "../serving.ts";
+import { later, poolOptions, serveUntilStopped } from "../serving.ts";
+import { starting } from "../starting.ts";
 import { costTable, statusLines } from "../status-report.ts";
 import { ownToken } from "../tokens-file.ts";
 import { formatBytes, formatMs, formatRate, parseBytes } from "../units.ts";

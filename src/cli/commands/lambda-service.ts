@@ -2,7 +2,8 @@
 
 import type { CommandContext } from "../context.ts";
 import type { ExitName } from "../exit-codes.ts";
-import { serveUntilStopped, starting } from "../serving.ts";
+import { serveUntilStopped } from "../serving.ts";
+import { starting } from "../starting.ts";
 
 /** Starts the service and serves until a signal. */
 export async function run(context: CommandContext): Promise<ExitName> {

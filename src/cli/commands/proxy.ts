@@ -5,7 +5,8 @@ import type { CommandContext } from "../context.ts";
 import { CommandError, type ExitName, isNetworkError } from "../exit-codes.ts";
 import { pasteLines } from "../paste-lines.ts";
 import { leaveNote, runFolder } from "../run-files.ts";
-import { poolOptions, serveUntilStopped, starting } from "../serving.ts";
+import { poolOptions, serveUntilStopped } from "../serving.ts";
+import { starting } from "../starting.ts";
 import { WORKER_VARIABLE } from "../workers.ts";
 
 /** Deploys what is missing, starts the proxy, and serves until a signal. */

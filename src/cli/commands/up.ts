@@ -6,9 +6,11 @@ import type { RunningPool } from "../composition.ts";
 import type { CommandContext, CommandOptions } from "../context.ts";
 import { detach } from "../detach.ts";
 import type { ExitName } from "../exit-codes.ts";
+import { fitMemory } from "../fit-memory.ts";
 import { pasteLines } from "../paste-lines.ts";
 import { leaveNote, runFolder } from "../run-files.ts";
-import { fitMemory, poolOptions, serveUntilStopped, starting } from "../serving.ts";
+import { poolOptions, serveUntilStopped } from "../serving.ts";
+import { starting } from "../starting.ts";
 import { formatMs } from "../units.ts";
 
 /** The Lambda service takes the fifth port. */

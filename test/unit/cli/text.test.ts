@@ -5,11 +5,12 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { COMMANDS } from "../../../src/cli/commands.ts";
 import { upFlags } from "../../../src/cli/detach.ts";
+import { fitMemory } from "../../../src/cli/fit-memory.ts";
 import { nearest } from "../../../src/cli/nearest.ts";
 import { pasteLines } from "../../../src/cli/paste-lines.ts";
 import { progressLine } from "../../../src/cli/progress.ts";
-import { fitMemory, slowStartNote } from "../../../src/cli/serving.ts";
 import { SETTING_NAMES, type Settings, settingOf } from "../../../src/cli/settings.ts";
+import { slowStartNote } from "../../../src/cli/starting.ts";
 import { formatTable } from "../../../src/cli/terminal.ts";
 import {
   formatBytes,
