@@ -212,6 +212,7 @@ export class ChunkStore {
 
   /** Moves what lies in a block of small chunks, or of any, in which nobody is reading. */
   #emptySparsest(isOfSmall: boolean): void {
+    // Before all chunks are gone through: is there one at all?
     if (this.#memory.sparsest(isOfSmall, () => true) === null) return;
     const chunks = [...this.#chunks.values()];
     const read = chunks.filter(({ readers }) => readers > 0);

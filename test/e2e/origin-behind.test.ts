@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { directoryOrigin } from "../../src/entry/origin.ts";
+import { until } from "../support/pool.ts";
 import { body, joined } from "../unit/client/world.ts";
 import { CliFixture, terminate } from "./cli-fixture.ts";
 
@@ -43,6 +44,7 @@ test("write-behind: kill -9 at any point loses no acknowledged change, and none 
       break;
     }
     let isOver = false;
+    let acknowledged = 0;
     const writer = async (key: string): Promise<void> => {
       while (!isOver) {
         const value = number % 5 === 4 ? null : ++number;
@@ -60,10 +62,12 @@ test("write-behind: kill -9 at any point loses no acknowledged change, and none 
         if (status === 0) return;
         assert([200, 204, 404].includes(status), `${status}`);
         may.set(key, new Set([value]));
+        acknowledged++;
       }
     };
     const writers = ["a", "b", "c", "d"].map(writer);
-    await new Promise((resolve) => setTimeout(resolve, 700 + 150 * round));
+    // Each time elsewhere in what is under way.
+    await until("writes are acknowledged", 30_000, () => acknowledged >= 40 + 17 * round);
     up.child.kill("SIGKILL");
     isOver = true;
     await Promise.all(writers);

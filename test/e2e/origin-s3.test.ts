@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { until } from "../support/pool.ts";
 import { S3_CREDENTIALS } from "../support/s3/credentials.ts";
 import { S3StandIn } from "../support/s3/stand-in.ts";
 import { body } from "../unit/client/world.ts";
@@ -121,11 +122,7 @@ test("s3: what is written behind while S3 is down arrives when it is back, the l
     const status = (await answer.json()) as { origin: { journal: { entries: number } } };
     return status.origin.journal.entries;
   };
-  const until = performance.now() + 60_000;
-  while ((await pending()) > 0) {
-    assert(performance.now() < until, "the journal does not become empty");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  await until("the journal is empty", 60_000, async () => (await pending()) === 0);
   assert.equal(Buffer.compare(objects.get("behind/ns/k")?.bytes ?? body(0), last), 0);
   assert.equal(await terminate(up), 0);
 });

@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { CacheError, connect } from "../../src/entry/library.ts";
+import { until } from "../support/pool.ts";
 import { body } from "../unit/client/world.ts";
 import { CliFixture, terminate } from "./cli-fixture.ts";
 
@@ -82,9 +83,16 @@ test("origin: a thousand concurrent misses of two clients make one load; its err
   let loads = 0;
   let isBroken = true;
   const bytes = body(200_000, 6);
+  const misses = async (): Promise<number> => {
+    const answer = await fetch(`${up.ready.http}/status`);
+    const status = (await answer.json()) as { counters: { missesAbsent: number } };
+    return status.counters.missesAbsent;
+  };
   const load = async () => {
     loads += 1;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const asked = 1_000 * loads;
+    await until("all have missed", 30_000, async () => (await misses()) >= asked);
+    await misses(); // By then the other client has been told, and has asked who loads.
     if (isBroken) throw new CacheError("ICACHE_ORIGIN", "out of order");
     return bytes;
   };

@@ -20,6 +20,16 @@ function put(store: ChunkStore, version: number, length: number): boolean {
   return true;
 }
 
+/** Every chunk is what `put` wrote. */
+function assertContents(store: ChunkStore): void {
+  for (const { version, bytes } of store.chunks())
+    for (const view of bytes.views())
+      assert.ok(
+        view.every((byte) => byte === (version & 255)),
+        `version ${version}`,
+      );
+}
+
 test("store: behaves like a map of chunks within a budget, whatever is done to it", () => {
   const step = fc.record({
     what: fc.constantFrom("put", "drop", "find", "lend", "giveBack", "sweep"),
@@ -139,12 +149,7 @@ test("store: where small chunks take the place of large ones, blocks are emptied
     assert.ok(store.heldBytes + beside <= memoryOf(budgetBytes) + 9 * 1_024 * 1_024);
   }
   assert.ok(store.usedBytes > 0.99 * budgetBytes);
-  for (const { version, bytes } of store.chunks())
-    for (const view of bytes.views())
-      assert.ok(
-        view.every((byte) => byte === (version & 255)),
-        `version ${version}`,
-      );
+  assertContents(store);
   for (const view of reader.bytes.views())
     assert.ok(view.every((byte) => byte === (reader.version & 255)));
 });
@@ -167,12 +172,7 @@ test("store: a large chunk among the holes of small ones lies in few runs; these
     assert.ok(runs <= 8, `${bytes} bytes in ${runs} runs`);
   }
   assert.ok(store.usedBytes > 0.99 * budgetBytes);
-  for (const { version, bytes } of store.chunks())
-    for (const view of bytes.views())
-      assert.ok(
-        view.every((byte) => byte === (version & 255)),
-        `version ${version}`,
-      );
+  assertContents(store);
   assert.equal([...reader.bytes.views()][0]?.byteOffset, lentRun?.byteOffset);
   assert.ok(lentRun?.every((byte) => byte === (reader.version & 255)));
 });
