@@ -11,15 +11,14 @@ import type { Message } from "../wire/messages.ts";
 import { Outbox, type QueuedFrame } from "../wire/outbox.ts";
 import { FrameParser } from "../wire/parser.ts";
 import { WireFault } from "../wire/schema.ts";
-import { ReadTurns } from "./read-turns.ts";
+import { type Reader, ReadTurns } from "./read-turns.ts";
+import { WriteTurns } from "./write-turns.ts";
 
 /**
  * What is handed to the socket and not yet taken by the kernel: less costs a turn of the loop more often, more makes
  * urgent messages wait longer behind bodies (1 MiB is 13 ms at a function's 78 MB/s).
  */
 const SOCKET_BYTES_MAX = 1_024 * 1_024;
-/** What may be written in one turn before input gets its turn: a fast reader would keep us writing for ever. */
-const TURN_BYTES_MAX = SOCKET_BYTES_MAX;
 /** A body up to this is copied behind its header: cheaper than one more piece of a vectored write. */
 const JOINED_BODY_BYTES_MAX = 4_096;
 /** Messages without a body that the other side may leave unread before it is cut off. */
@@ -37,6 +36,7 @@ const SCRATCH = new Uint8Array(32_768);
 const ENCODER = new FrameEncoder();
 /** Of all sockets of this thread: they share its loop. */
 const READ_TURNS = new ReadTurns(setImmediate);
+const WRITE_TURNS = new WriteTurns(setImmediate);
 
 /** What a handler threw that was no WireFault; the connection is closed already. */
 export type OnFault = (error: unknown, remote: string) => void;
@@ -62,11 +62,18 @@ export class TcpConnection implements Connection {
   readonly #parser: FrameParser;
   readonly #outbox = new Outbox<Uint8Array>();
   #socket: Socket | null = null;
+  readonly #reader: Reader = {
+    stop: () => void this.#socket?.pause(),
+    goOn: () => void this.#socket?.resume(),
+  };
   #handler: ConnectionHandler | null = null;
   #socketBytes = 0;
-  #turnBytes = 0;
   #isPumpDue = false;
-  #isTurnOver = false;
+  #isWaitingToWrite = false;
+  readonly #writeOn = (): void => {
+    this.#isWaitingToWrite = false;
+    this.#pump();
+  };
   #closeReason: string | null = null;
   #isOver = false;
   /** What was handed to the socket, one write after the other; each ends before the next. */
@@ -150,7 +157,7 @@ export class TcpConnection implements Connection {
     buffer: (): Uint8Array => this.#parser.place(),
     callback: (count: number): boolean => {
       this.#receive(() => this.#parser.advance(count));
-      return READ_TURNS.mayReadOn(count, this.#resume);
+      return READ_TURNS.mayReadOn(count, this.#reader);
     },
   };
 
@@ -173,10 +180,6 @@ export class TcpConnection implements Connection {
     socket.on("close", () => this.#finish());
     if (this.#outbox.queuedBytes > 0) this.#pumpSoon();
   }
-
-  readonly #resume = (): void => {
-    this.#socket?.resume();
-  };
 
   #expectHandler(): ConnectionHandler {
     assert(this.#handler !== null, "a connection was handed over and nobody took it");
@@ -251,26 +254,15 @@ export class TcpConnection implements Connection {
 
   #pump(): void {
     const socket = this.#socket;
-    if (socket === null || socket.destroyed || this.#isOver) return;
+    if (socket === null || socket.destroyed || this.#isOver || this.#isWaitingToWrite) return;
     while (this.#socketBytes < SOCKET_BYTES_MAX && this.#outbox.queuedBytes > 0) {
-      if (this.#turnBytes > TURN_BYTES_MAX) {
-        this.#yieldTurn();
+      if (!WRITE_TURNS.mayWrite(this.#outbox.queuedBytes, this.#writeOn)) {
+        this.#isWaitingToWrite = true;
         return;
       }
       this.#write(socket, this.#outbox.take(SOCKET_BYTES_MAX - this.#socketBytes));
     }
     if (this.#closeReason !== null && this.queuedBytes === 0 && !socket.writableEnded) socket.end();
-  }
-
-  /** Lets input and others have their turn before more is written. */
-  #yieldTurn(): void {
-    if (this.#isTurnOver) return;
-    this.#isTurnOver = true;
-    setImmediate(() => {
-      this.#isTurnOver = false;
-      this.#turnBytes = 0;
-      this.#pump();
-    });
   }
 
   #write(socket: Socket, frames: readonly QueuedFrame<Uint8Array>[]): void {
@@ -294,7 +286,7 @@ export class TcpConnection implements Connection {
     }
     joinSmall();
     this.#socketBytes += bytes;
-    this.#turnBytes += bytes;
+    WRITE_TURNS.wrote(bytes);
     this.#inSocket.push(frames);
     const last = pieces.pop()!;
     socket.cork();
@@ -309,7 +301,6 @@ export class TcpConnection implements Connection {
     for (const { onSent } of this.#inSocket.shift() ?? [])
       if (onSent !== null) this.#callEdge(onSent);
     this.#pump();
-    if (this.#outbox.queuedBytes === 0) this.#turnBytes = 0;
   }
 
   #finish(): void {

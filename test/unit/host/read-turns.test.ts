@@ -2,41 +2,59 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ReadTurns } from "../../../src/host/read-turns.ts";
+import fc from "fast-check";
+import { type Reader, ReadTurns } from "../../../src/host/read-turns.ts";
 
 const MIB = 1_024 * 1_024;
 
-/** An account whose turns end when the test says so, and connections that note when they go on. */
+/** An account whose turns end when the test says so, and connections that note what they are told. */
 function begin() {
   const due: (() => void)[] = [];
-  const resumed: string[] = [];
+  const told: string[] = [];
   const turns = new ReadTurns((act) => due.push(act));
   const connection = (name: string) => {
-    const resume = (): void => void resumed.push(name);
-    return (bytes: number): boolean => turns.mayReadOn(bytes, resume);
+    const reader: Reader = {
+      stop: () => void told.push(`${name} stops`),
+      goOn: () => void told.push(`${name} goes on`),
+    };
+    return (bytes: number): boolean => turns.mayReadOn(bytes, reader);
   };
-  const nextTurn = (): void => {
+  const nextTurn = (): readonly string[] => {
+    told.length = 0;
     for (const act of due.splice(0)) act();
+    return [...told];
   };
-  return { connection, resumed, nextTurn, due };
+  return { connection, told, nextTurn, due };
 }
 
-test("read turns: when two MiB were read, whoever reads more is stopped, and goes on in the next turn in that order", () => {
-  const { connection, resumed, nextTurn } = begin();
-  const [a, b, c] = [connection("a"), connection("b"), connection("c")];
-  assert.ok(a(MIB));
-  assert.ok(b(MIB / 2));
-  assert.equal(c(MIB), false);
-  assert.equal(a(MIB), false);
-  assert.deepEqual(resumed, []);
-  nextTurn();
-  assert.deepEqual(resumed, ["c", "a"]);
-  assert.ok(a(MIB));
-  assert.equal(a(MIB), false);
+test("read turns: when two MiB were read all who read are stopped, and go on in the next turn in that order", () => {
+  const { connection, told, nextTurn } = begin();
+  const [a, b, c, d] = [connection("a"), connection("b"), connection("c"), connection("d")];
+  assert.ok(a(MIB / 2));
+  assert.ok(b(MIB / 4));
+  assert.equal(c(2 * MIB), false);
+  assert.deepEqual(told, ["a stops", "b stops"]);
+  // Whoever had been idle until now is stopped after one read.
+  assert.equal(d(MIB), false);
+  assert.deepEqual(nextTurn(), ["a goes on", "b goes on", "c goes on"]);
+});
+
+test("read turns: in each turn as many go on as will fill it, those first that have waited longest", () => {
+  const { connection, told, nextTurn } = begin();
+  const [a, b, c, d] = [connection("a"), connection("b"), connection("c"), connection("d")];
+  for (const read of [a, b, c, d]) read(MIB);
+  assert.deepEqual(nextTurn(), ["a goes on", "b goes on"]);
+  // The first takes it all: the other loses nothing by that.
+  assert.equal(a(2 * MIB), false);
+  assert.deepEqual(told.slice(2), ["b stops"]);
+  assert.deepEqual(nextTurn(), ["b goes on", "c goes on"]);
+  // Who goes on and has nothing to read is stopped no more.
+  assert.deepEqual(nextTurn(), ["d goes on", "a goes on"]);
+  assert.deepEqual(nextTurn(), []);
 });
 
 test("read turns: who reads alone is never stopped, until others read, too", () => {
-  const { connection, resumed, nextTurn } = begin();
+  const { connection, nextTurn } = begin();
   const [a, b] = [connection("a"), connection("b")];
   for (let turn = 0; turn < 3; turn++) {
     for (let reads = 0; reads < 8; reads++) assert.ok(a(MIB));
@@ -44,11 +62,13 @@ test("read turns: who reads alone is never stopped, until others read, too", () 
   }
   for (let reads = 0; reads < 8; reads++) assert.ok(a(MIB));
   assert.equal(b(MIB), false);
-  nextTurn();
-  assert.deepEqual(resumed, ["b"]);
+  assert.deepEqual(nextTurn(), ["a goes on"]);
+  assert.deepEqual(nextTurn(), ["b goes on"]);
   // Others read in the turn before: they may be about to.
   assert.ok(a(MIB));
   assert.equal(a(MIB), false);
+  nextTurn();
+  assert.ok(a(MIB));
   nextTurn();
   for (let reads = 0; reads < 8; reads++) assert.ok(a(MIB));
 });
@@ -62,4 +82,39 @@ test("read turns: short reads neither count nor stop anybody, and cost no turn",
   assert.equal(b(MIB), false);
   assert.ok(b(100));
   assert.equal(due.length, 1);
+});
+
+test("read turns: whatever comes, nobody is stopped for ever, and no turn reads much more than its share", () => {
+  const reads = fc.integer({ min: 65_536, max: MIB });
+  const senders = fc.array(fc.array(reads, { minLength: 1, maxLength: 12 }), {
+    minLength: 2,
+    maxLength: 40,
+  });
+  fc.assert(
+    fc.property(senders, (queues) => {
+      const due: (() => void)[] = [];
+      const turns = new ReadTurns((act) => due.push(act));
+      const stopped = new Set<number>();
+      const readers = queues.map((_, at) => ({
+        stop: () => void stopped.add(at),
+        goOn: () => void stopped.delete(at),
+      }));
+      const left = queues.map((queue) => [...queue]);
+      for (let turn = 0; left.some((queue) => queue.length > 0); turn++) {
+        assert.ok(turn < 1_000, "somebody is never read again");
+        let bytes = 0;
+        left.forEach((queue, at) => {
+          // As the system does: who is ready is read until it is stopped or empty.
+          while (queue.length > 0 && !stopped.has(at)) {
+            const count = queue.shift()!;
+            bytes += count;
+            if (!turns.mayReadOn(count, readers[at]!)) stopped.add(at);
+          }
+        });
+        // In the first turn all are ready, and each is read once at least.
+        if (turn > 0) assert.ok(bytes <= 3 * MIB, `${bytes} bytes in turn ${turn}`);
+        for (const act of due.splice(0)) act();
+      }
+    }),
+  );
 });

@@ -129,6 +129,24 @@ test("tcp: a ping sent behind 200 MB of queued bodies overtakes most of them", a
   await listener.close("end");
 });
 
+test("tcp: of twelve connections with much to send none is far ahead of the others, and all of it comes", async () => {
+  const { listener, next } = await listen({ isInPlace: true });
+  const pairs: { readonly near: Recorder; readonly far: Recorder }[] = [];
+  while (pairs.length < 12) {
+    const coming = next();
+    pairs.push({ near: await dial(listener.address), far: await coming });
+  }
+  const parts = 24;
+  const body = new Uint8Array(1_048_576);
+  for (let part = 0; part < parts; part++)
+    for (const { near } of pairs) near.connection.send(ENVELOPE, dataAt(part), body);
+  await Promise.race(pairs.map(({ far }) => far.received("data", parts)));
+  for (const { far } of pairs)
+    assert.ok(far.bodies.length >= parts / 2, `${far.bodies.length} of ${parts} came to one`);
+  await Promise.all(pairs.map(({ far }) => far.received("data", parts)));
+  await listener.close("end");
+});
+
 test("tcp: dropped bodies never come and are given back", async () => {
   const { listener, near, far } = await joined();
   let sent = 0;
