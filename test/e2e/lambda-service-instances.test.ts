@@ -12,11 +12,12 @@ import {
   readlinkSync,
   statSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { InstanceInfo } from "../../src/platform/lambda-service/admin.ts";
+import { BACKGROUND_NICE } from "../../src/platform/lambda-service/background.ts";
 import { Watchdog } from "../../src/platform/lambda-service/watchdog.ts";
 import { isAlive, isRefused, payloadOf, startFixture, until } from "./lambda-service-fixture.ts";
 
@@ -50,6 +51,19 @@ test("freeze: the system says the process is stopped", {
   assert.equal(service.admin.instances()[0]?.state, "busy");
   await running;
   await until("it is stopped again", () => stateOf() === "T");
+});
+
+test("background: an instance and its scheduling group give way to others", async (t) => {
+  const { create, call } = await startFixture(t);
+  await create("a");
+  const { pid } = await call("a");
+  assert.equal(getPriority(pid), BACKGROUND_NICE);
+  const group = `/proc/${pid}/autogroup`;
+  if (!existsSync(group)) return;
+  // Not at once where the system was asked too often.
+  await until("the group is told", () =>
+    readFileSync(group, "utf8").endsWith(`nice ${BACKGROUND_NICE}\n`),
+  );
 });
 
 test("concurrency: a busy function gets another instance; one after the other shares one", async (t) => {

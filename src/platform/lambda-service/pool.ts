@@ -2,6 +2,7 @@
 // never looks at payloads and never decides whether an invocation is admitted.
 
 import type { Random } from "../../core/ports.ts";
+import type { Background } from "./background.ts";
 import { type Bandwidth, bytesPerSecond } from "./bandwidth.ts";
 import { chooseInstance, type InstancePolicy } from "./choice.ts";
 import type { Counters } from "./counters.ts";
@@ -22,6 +23,7 @@ export interface PoolParts {
   readonly compiled: string;
   readonly runtimeAddress: () => string;
   readonly watchdog: Watchdog;
+  readonly background: Background;
   readonly random: Random;
   readonly counters: Counters;
 }
@@ -168,7 +170,7 @@ export class InstancePool {
   }
 
   #create(deployed: DeployedFunction, forwarder: Forwarder | null): Instance {
-    const { options, counters, watchdog, bootstrap } = this.#parts;
+    const { options, counters, watchdog, background, bootstrap } = this.#parts;
     const { memoryMb } = deployed.configuration;
     const heapMb = Math.floor(memoryMb * HEAP_SHARE);
     const instance = new Instance({
@@ -181,7 +183,7 @@ export class InstancePool {
           file: bootstrap,
           environment: this.#environment(deployed, names, forwarder),
           workingDirectory: deployed.code.directory,
-          watchdog,
+          ...{ watchdog, background },
           ...events,
         }),
       onLog: (line) => options.onLog(deployed.name, line),

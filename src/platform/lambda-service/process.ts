@@ -4,6 +4,7 @@
 
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import type { Background } from "./background.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 /** What to run and whom to tell. */
@@ -13,6 +14,7 @@ export interface ProcessSpec {
   readonly environment: Readonly<Record<string, string>>;
   readonly workingDirectory: string;
   readonly watchdog: Watchdog;
+  readonly background: Background;
   /** Bytes written to either output, in order within each. */
   readonly onOutput: (bytes: Buffer) => void;
   /** Called once, after all output. */
@@ -46,7 +48,10 @@ export class InstanceProcess {
       stdio: ["ignore", "pipe", "pipe"],
     });
     const { pid } = this.#child;
-    if (pid !== undefined) spec.watchdog.add(pid);
+    if (pid !== undefined) {
+      spec.watchdog.add(pid);
+      spec.background.add(pid);
+    }
     this.#child.stdout?.on("data", spec.onOutput);
     this.#child.stderr?.on("data", spec.onOutput);
     // What the process left behind holds its pipes open, and "close" would wait for it.
@@ -55,7 +60,10 @@ export class InstanceProcess {
       if (this.#hasEnded) return;
       this.#hasEnded = true;
       if (this.#statm !== null) closeSync(this.#statm);
-      if (pid !== undefined) spec.watchdog.remove(pid);
+      if (pid !== undefined) {
+        spec.watchdog.remove(pid);
+        spec.background.remove(pid);
+      }
       spec.onEnd(code, signal);
     };
     this.#child.once("close", end);

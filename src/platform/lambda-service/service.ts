@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { LambdaAdmin } from "./admin.ts";
 import { ADMIN_OPERATIONS, ADMIN_PREFIX, isLocalRequest } from "./admin-api.ts";
 import { type FunctionReference, parseFunctionReference } from "./arn.ts";
+import { Background } from "./background.ts";
 import { bootstrapFile } from "./bootstrap-file.ts";
 import { CodeStore } from "./code-store.ts";
 import { createCounters } from "./counters.ts";
@@ -77,6 +78,7 @@ export async function startLambdaService(
     compiled: join(directory, "compiled"),
     runtimeAddress: () => runtimeAddress,
     watchdog,
+    background: new Background(),
     random,
     counters,
   });
