@@ -1,16 +1,17 @@
-// Names the process that listens on a port, for the error that says the port is taken. Best effort: it looks
-// into /proc on Linux and asks lsof elsewhere, and it never fails; then the holder is just not named.
+// Names the process that has a port, for the error that says the port is taken: who listens there, or whose connection
+// to elsewhere happens to have it. Best effort: it looks into /proc on Linux and asks lsof elsewhere, and it never fails;
+// then the holder is just not named.
 
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
-/** A process that listens. */
+/** A process that has a port. */
 export interface PortHolder {
   readonly pid: number;
   readonly command: string;
 }
 
-/** The listener on a TCP port of this machine, or null when it cannot be found out. */
+/** Who has a TCP port of this machine, a listener if there is one; null when it cannot be found out. */
 export function findPortHolder(port: number): PortHolder | null {
   return process.platform === "linux" ? (findInProc(port) ?? askLsof(port)) : askLsof(port);
 }
@@ -31,10 +32,9 @@ export function describeHolder(holder: PortHolder): string {
 const LISTENING = "0A";
 
 function findInProc(port: number): PortHolder | null {
-  const sockets = new Set([
-    ...inodesOf("/proc/net/tcp", port),
-    ...inodesOf("/proc/net/tcp6", port),
-  ]);
+  const all = [...socketsOf("/proc/net/tcp", port), ...socketsOf("/proc/net/tcp6", port)];
+  const listening = all.filter(({ state }) => state === LISTENING);
+  const sockets = new Set((listening.length > 0 ? listening : all).map(({ inode }) => inode));
   if (sockets.size === 0) return null;
   for (const entry of quietly(() => readdirSync("/proc"), [])) {
     if (!/^\d+$/.test(entry)) continue;
@@ -49,14 +49,16 @@ function findInProc(port: number): PortHolder | null {
   return null;
 }
 
-function inodesOf(table: string, port: number): string[] {
+/** Those that belong to a process: what only waits for its time to end has the number 0. */
+function socketsOf(table: string, port: number): { state: string; inode: string }[] {
   const rows = quietly(() => readFileSync(table, "utf8"), "")
     .split("\n")
     .slice(1);
   const hex = port.toString(16).toUpperCase().padStart(4, "0");
   return rows.flatMap((text) => {
     const [, local, , state, , , , , , inode] = text.trim().split(/\s+/);
-    return local?.endsWith(`:${hex}`) === true && state === LISTENING && inode ? [inode] : [];
+    if (local?.endsWith(`:${hex}`) !== true || state === undefined) return [];
+    return inode === undefined || inode === "0" ? [] : [{ state, inode }];
   });
 }
 

@@ -64,20 +64,24 @@ export class ReadTurns {
 
   #beginTurn(): void {
     this.#isDue = false;
+    // Who was stopped before it was read has the next turn alone: else those that the kernel reports first were read for ever.
+    const passedOver = this.#isOver ? this.#goingOn.size : 0;
+    const others = passedOver + this.#stopped.length;
+    this.#wasShared = this.#read.size > 1 || others > 0;
     if (this.#isOver) this.#stopped = [...this.#goingOn, ...this.#stopped, ...this.#read];
-    this.#wasShared = this.#read.size > 1 || this.#stopped.length > 0;
     this.#isOver = false;
     this.#bytes = 0;
     this.#read.clear();
     this.#goingOn.clear();
+    const most = passedOver > 0 ? passedOver : this.#stopped.length;
     let expectedBytes = 0;
-    for (const [reader, bytes] of this.#stopped) {
+    for (const [reader, bytes] of this.#stopped.slice(0, most)) {
       if (expectedBytes >= TURN_BYTES_MAX) break;
       expectedBytes += bytes;
       this.#goingOn.set(reader, bytes);
     }
     this.#stopped.splice(0, this.#goingOn.size);
-    if (this.#stopped.length > 0) this.#expectTurn();
+    if (this.#stopped.length > 0 || this.#goingOn.size > 0) this.#expectTurn();
     for (const reader of this.#goingOn.keys()) reader.goOn();
   }
 }

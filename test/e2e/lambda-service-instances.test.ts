@@ -17,7 +17,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { InstanceInfo } from "../../src/platform/lambda-service/admin.ts";
-import { BACKGROUND_NICE } from "../../src/platform/lambda-service/background.ts";
+import { Background } from "../../src/platform/lambda-service/background.ts";
 import { Watchdog } from "../../src/platform/lambda-service/watchdog.ts";
 import { isAlive, isRefused, payloadOf, startFixture, until } from "./lambda-service-fixture.ts";
 
@@ -57,13 +57,12 @@ test("background: an instance and its scheduling group give way to others", asyn
   const { create, call } = await startFixture(t);
   await create("a");
   const { pid } = await call("a");
-  assert.equal(getPriority(pid), BACKGROUND_NICE);
+  const { nice } = new Background();
+  assert.equal(getPriority(pid), nice);
   const group = `/proc/${pid}/autogroup`;
   if (!existsSync(group)) return;
   // Not at once where the system was asked too often.
-  await until("the group is told", () =>
-    readFileSync(group, "utf8").endsWith(`nice ${BACKGROUND_NICE}\n`),
-  );
+  await until("the group is told", () => readFileSync(group, "utf8").endsWith(`nice ${nice}\n`));
 });
 
 test("concurrency: a busy function gets another instance; one after the other shares one", async (t) => {
@@ -270,10 +269,13 @@ test("storm: kills at any moment of many invocations lose no slot and leak no in
   const names = ["a", "b", "c", "d"];
   await Promise.all(names.map((name) => create(name)));
   const end = performance.now() + 2500;
-  const killer = setInterval(() => service.admin.kill({ count: 1 }), 15);
   const outcomes = { returned: 0, crashed: 0 };
+  // On a busy machine an instance takes longer to start than it is left to live: then it is left alone until some return.
+  const killer = setInterval(() => {
+    if (outcomes.crashed <= 20 + 4 * outcomes.returned) service.admin.kill({ count: 1 });
+  }, 15);
   const work = async (name: string): Promise<void> => {
-    while (performance.now() < end) {
+    while (performance.now() < end || outcomes.returned === 0) {
       const output = await invoke(name, { sleepMs: 3 });
       if (output.FunctionError === undefined) outcomes.returned += 1;
       else outcomes.crashed += 1;

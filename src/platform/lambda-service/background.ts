@@ -3,10 +3,12 @@
 // between sessions the priority of a process alone counts for nothing there (sched(7), "The autogroup feature").
 
 import { existsSync, writeFileSync } from "node:fs";
-import { setPriority } from "node:os";
+import { getPriority, setPriority } from "node:os";
 
-/** The nice value of instances: beside a busy process of value 0 they get a ninth of what it gets. */
-export const BACKGROUND_NICE = 10;
+/** What instances have beyond the nice value of this process: beside it they get a ninth of what it gets. */
+const BACKGROUND_NICE = 10;
+/** No value is above. */
+const NICE_MAX = 19;
 
 /** Linux lets processes without privileges change ten groups a second. */
 const RETRY_MS = 110;
@@ -29,24 +31,28 @@ const SYSTEM: BackgroundMeans = {
 
 /** Puts processes into the background, as far as the system allows: what it refuses stays as it is. */
 export class Background {
+  /** The nice value that they are given. */
+  readonly nice: number;
   readonly #means: BackgroundMeans;
+  #isDue = false;
   /** Whose group is still to be told. */
   readonly #waiting = new Set<number>();
 
-  constructor(means: BackgroundMeans = SYSTEM) {
+  constructor(means: BackgroundMeans = SYSTEM, ownNice = getPriority()) {
     this.#means = means;
+    this.nice = Math.min(NICE_MAX, ownNice + BACKGROUND_NICE);
   }
 
   /** A process that leads a session of its own. */
   add(pid: number): void {
     try {
-      this.#means.setProcess(pid, BACKGROUND_NICE);
+      this.#means.setProcess(pid, this.nice);
     } catch {
-      return; // It has ended.
+      // It has ended, or may not be told; its group is another matter.
     }
     if (this.#means.setGroup === null) return;
     this.#waiting.add(pid);
-    if (this.#waiting.size === 1) this.#tell();
+    if (!this.#isDue) this.#tell();
   }
 
   /** The process has ended: its number may soon be another's. */
@@ -55,11 +61,13 @@ export class Background {
   }
 
   #tell(): void {
+    this.#isDue = false;
     for (const pid of this.#waiting) {
       try {
-        this.#means.setGroup?.(pid, BACKGROUND_NICE);
+        this.#means.setGroup?.(pid, this.nice);
       } catch (error) {
         if (error instanceof Error && "code" in error && error.code === "EAGAIN") {
+          this.#isDue = true;
           this.#means.later(() => this.#tell(), RETRY_MS);
           return;
         }

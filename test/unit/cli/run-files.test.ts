@@ -1,8 +1,9 @@
 // The notes of running pools, and who holds a port. Real files and a real listener on a free port.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -44,12 +45,16 @@ test("run files: a note of a process that is gone, or of another with its id, is
   }
 });
 
-test("port holder: names this process for a port it listens on, and nobody for a free one", async () => {
+test("port holder: names this process for a port it listens on or has a connection from, and nobody for a free one", async () => {
   const server = createServer();
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : 0;
   assert.equal(findPortHolder(port)?.pid, process.pid);
+  const connection = connect(port, "127.0.0.1");
+  await once(connection, "connect");
+  assert.equal(findPortHolder(connection.localPort ?? 0)?.pid, process.pid);
+  connection.destroy();
   await new Promise<void>((closed) => server.close(() => closed()));
   assert.equal(findPortHolder(port), null);
 });

@@ -4,7 +4,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  BACKGROUND_NICE,
   Background,
   type BackgroundMeans,
 } from "../../../src/platform/lambda-service/background.ts";
@@ -28,7 +27,7 @@ function begin(hasGroups = true) {
   const means: BackgroundMeans = {
     setProcess: (pid, nice) => {
       asked("process");
-      assert.equal(nice, BACKGROUND_NICE);
+      assert.equal(nice, 12);
       processes.push(pid);
     },
     setGroup: hasGroups
@@ -44,7 +43,8 @@ function begin(hasGroups = true) {
     due = [];
     for (const act of acts) act();
   };
-  return { background: new Background(means), processes, groups, refusals, pass };
+  const timers = (): number => due.length;
+  return { background: new Background(means, 2), processes, groups, refusals, pass, timers };
 }
 
 test("background: a process and its group are told, where there are groups", () => {
@@ -78,16 +78,38 @@ test("background: a process that has ended is not asked for again, and what is r
   background.remove(1);
   pass();
   assert.deepEqual(groups, [2]);
-  refusals.push({ code: "EACCES", of: "group", times: 1 });
-  refusals.push({ code: "ESRCH", of: "process", times: 1 });
+  refusals.push({ code: "EACCES", of: "process", times: 1 });
   background.add(3);
+  refusals.push({ code: "ENOENT", of: "group", times: 1 });
   background.add(4);
   background.add(5);
   assert.deepEqual(
     [processes, groups],
     [
       [1, 2, 4, 5],
-      [2, 5],
+      [2, 3, 5],
     ],
   );
+});
+
+test("background: however many come and go while the system refuses, it is asked by one timer", () => {
+  const { background, refusals, timers, pass, groups } = begin();
+  refusals.push({ code: "EAGAIN", of: "group", times: 2 });
+  for (let pid = 1; pid < 50; pid++) {
+    background.add(pid);
+    background.remove(pid);
+  }
+  background.add(50);
+  assert.equal(timers(), 1);
+  pass();
+  assert.equal(timers(), 1);
+  pass();
+  assert.deepEqual([groups, timers()], [[50], 0]);
+});
+
+test("background: instances stand behind a service that stands back itself, as far as there is room", () => {
+  const { background } = begin();
+  assert.equal(background.nice, 12);
+  assert.equal(new Background(undefined, 15).nice, 19);
+  assert.equal(new Background(undefined, -5).nice, 5);
 });
