@@ -18,10 +18,10 @@ const BUFFER_BYTES: readonly number[] = [
   PART_BYTES_MAX,
 ];
 /**
- * Buffers kept for the next parts; beyond this they are let go. Twice what all transfers may have on their way: lengths change,
- * and with just as much a GET of 100 MB cost the proxy a third more CPU.
+ * Buffers in use and kept for the next parts, together; beyond this they are let go. Twice what all transfers may have on their
+ * way: lengths change, and with just as much kept a GET of 100 MB cost the proxy a third more CPU.
  */
-const KEPT_BYTES_MAX: number = 2 * TRANSFER_BYTES_MAX;
+const POOL_BYTES_MAX: number = 2 * TRANSFER_BYTES_MAX;
 
 /** One part of a chunk, owned by everybody who holds it. */
 export class Part {
@@ -71,7 +71,7 @@ export class PartPool {
     if (!(buffer instanceof ArrayBuffer)) return;
     const same = this.#kept.get(buffer.byteLength);
     if (same === undefined) return;
-    while (this.#keptBytes + buffer.byteLength > KEPT_BYTES_MAX) {
+    while (this.budget.heldBytes + this.#keptBytes + buffer.byteLength > POOL_BYTES_MAX) {
       // Parts have become longer or shorter, or there are simply too many.
       const other = BUFFER_BYTES.findLast(
         (each) => each !== buffer.byteLength && (this.#kept.get(each)?.length ?? 0) > 0,

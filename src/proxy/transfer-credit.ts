@@ -25,6 +25,11 @@ export class TransferBudget {
     return this.#heldBytes + this.#promisedBytes;
   }
 
+  /** What is held in parts now. */
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   /** A buffer of so many bytes is held from now on. */
   hold(bytes: number): void {
     this.#heldBytes += bytes;
