@@ -3,6 +3,8 @@
 // all of it. So when enough has been read, those who send much are stopped; in turns to come they go on, first those that
 // have waited longest, in each turn as many as will fill it.
 
+import { NextTurn } from "./next-turn.ts";
+
 /** Read by all connections together before they are stopped: two to three milliseconds of work. */
 const TURN_BYTES_MAX = 2 * 1_024 * 1_024;
 /** Shorter reads are what others wait for: they neither count nor stop anybody. */
@@ -17,9 +19,8 @@ export interface Reader {
 
 /** The account of one loop. */
 export class ReadTurns {
-  readonly #atNextTurn: (act: () => void) => void;
+  readonly #nextTurn: NextTurn;
   #bytes = 0;
-  #isDue = false;
   /** Enough has been read in this turn. */
   #isOver = false;
   #wasShared = false;
@@ -31,7 +32,7 @@ export class ReadTurns {
   #stopped: (readonly [Reader, number])[] = [];
 
   constructor(atNextTurn: (act: () => void) => void) {
-    this.#atNextTurn = atNextTurn;
+    this.#nextTurn = new NextTurn(atNextTurn, () => this.#beginTurn());
   }
 
   /**
@@ -40,7 +41,7 @@ export class ReadTurns {
    */
   mayReadOn(bytes: number, reader: Reader): boolean {
     if (bytes < COUNTED_BYTES_MIN) return true;
-    this.#expectTurn();
+    this.#nextTurn.expect();
     this.#bytes += bytes;
     this.#goingOn.delete(reader);
     this.#read.set(reader, (this.#read.get(reader) ?? 0) + bytes);
@@ -56,14 +57,7 @@ export class ReadTurns {
     for (const other of this.#goingOn.keys()) other.stop();
   }
 
-  #expectTurn(): void {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    this.#atNextTurn(() => this.#beginTurn());
-  }
-
   #beginTurn(): void {
-    this.#isDue = false;
     // Who was stopped before it was read has the next turn alone: else those that the kernel reports first were read for ever.
     const passedOver = this.#isOver ? this.#goingOn.size : 0;
     const others = passedOver + this.#stopped.length;
@@ -81,7 +75,7 @@ export class ReadTurns {
       this.#goingOn.set(reader, bytes);
     }
     this.#stopped.splice(0, this.#goingOn.size);
-    if (this.#stopped.length > 0 || this.#goingOn.size > 0) this.#expectTurn();
+    if (this.#stopped.length > 0 || this.#goingOn.size > 0) this.#nextTurn.expect();
     for (const reader of this.#goingOn.keys()) reader.goOn();
   }
 }

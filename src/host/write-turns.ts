@@ -3,6 +3,7 @@
 // those who have more go on in turns to come: first who has little, then those that have waited longest.
 
 import { Fifo } from "../wire/fifo.ts";
+import { NextTurn } from "./next-turn.ts";
 
 /** Handed over by all connections together before they wait: one to two milliseconds of work. */
 const TURN_BYTES_MAX = 2 * 1_024 * 1_024;
@@ -11,14 +12,13 @@ const MUCH_BYTES_MIN = 65_536;
 
 /** The account of one loop. */
 export class WriteTurns {
-  readonly #atNextTurn: (act: () => void) => void;
+  readonly #nextTurn: NextTurn;
   #bytes = 0;
-  #isDue = false;
   readonly #little = new Fifo<() => void>();
   readonly #much = new Fifo<() => void>();
 
   constructor(atNextTurn: (act: () => void) => void) {
-    this.#atNextTurn = atNextTurn;
+    this.#nextTurn = new NextTurn(atNextTurn, () => this.#beginTurn());
   }
 
   /** Whether a connection with so much queued may write some of it. False: `goOn` is called once, in a turn to come. */
@@ -32,23 +32,16 @@ export class WriteTurns {
   /** Notes what was handed over. Little is added up over many turns: a turn must not cost more for it. */
   wrote(bytes: number): void {
     this.#bytes += bytes;
-    if (this.#bytes >= MUCH_BYTES_MIN) this.#expectTurn();
-  }
-
-  #expectTurn(): void {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    this.#atNextTurn(() => this.#beginTurn());
+    if (this.#bytes >= MUCH_BYTES_MIN) this.#nextTurn.expect();
   }
 
   #beginTurn(): void {
-    this.#isDue = false;
     this.#bytes = 0;
     for (const waiting of [this.#little, this.#much]) {
       // Who cannot finish in this turn asks again, and stands behind those that are here now.
       for (let left = waiting.count; left > 0 && this.#bytes < TURN_BYTES_MAX; left--)
         waiting.shift()?.();
     }
-    if (this.#little.count + this.#much.count > 0) this.#expectTurn();
+    if (this.#little.count + this.#much.count > 0) this.#nextTurn.expect();
   }
 }
