@@ -3,6 +3,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { createRequire } from "node:module";
 import { createServer, connect as dial } from "node:net";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -22,6 +23,10 @@ const MEMCACHED = "memcached";
 const MIB = 1_048_576;
 /** Four hundred functions on a busy machine take most of it. */
 const START_MS_MAX = 60_000;
+/** What a proxy gives itself where it is started by bin/. */
+const LEAN_OPTIONS: readonly string[] = createRequire(import.meta.url)(
+  "../bin/process.cjs",
+).LEAN_OPTIONS;
 const root = resolve(import.meta.dirname, "..");
 
 /** Whatever a suite that is interrupted, or fails, has left running. */
@@ -69,8 +74,7 @@ async function startCommand(
 ): Promise<{ ready: Readonly<Record<string, string>>; child: ChildProcess }> {
   const cli = resolve(root, "src", "entry", "cli.ts");
   const profiled = profileFlags(command[0] ?? "");
-  // As the command does by itself where it is not started past bin/.
-  const lean = command[0] === "proxy" ? ["--max-semi-space-size=4"] : [];
+  const lean = command[0] === "proxy" ? LEAN_OPTIONS : [];
   const args = [
     "--disable-warning=ExperimentalWarning",
     ...lean,

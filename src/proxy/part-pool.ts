@@ -17,11 +17,10 @@ const BUFFER_BYTES: readonly number[] = [
   PART_BYTES_MAX / 2,
   PART_BYTES_MAX,
 ];
-/**
- * Buffers in use and kept for the next parts, together; beyond this they are let go. Twice what all transfers may have on their
- * way: lengths change, and with just as much kept a GET of 100 MB cost the proxy a third more CPU.
- */
-const POOL_BYTES_MAX: number = 2 * TRANSFER_BYTES_MAX;
+/** Kept for the next parts, and what may be in use and kept together even if less was in use of late. */
+const KEPT_BYTES_MAX: number = 2 * TRANSFER_BYTES_MAX;
+/** By how much less counts as in use of late for each byte that comes back: of a peak 16 MiB are forgotten in 4 GiB. */
+const FORGOTTEN_SHARE = 1 / 256;
 
 /** One part of a chunk, owned by everybody who holds it. */
 export class Part {
@@ -55,6 +54,11 @@ export class PartPool {
   readonly budget = new TransferBudget();
   readonly #kept = new Map<number, ArrayBuffer[]>(BUFFER_BYTES.map((bytes) => [bytes, []]));
   #keptBytes = 0;
+  /**
+   * The most that was in use at once, of late. As much may be in use and kept together: less, and where many transfers
+   * have their least each, buffers were let go and made again at each of their turns, faster than they are collected.
+   */
+  #peakBytes = 0;
 
   /** Memory for a part of this length, its contents undefined. */
   take(bytes: number): Uint8Array {
@@ -69,10 +73,17 @@ export class PartPool {
   giveBack(bytes: Uint8Array): void {
     const { buffer } = bytes;
     if (!(buffer instanceof ArrayBuffer)) return;
+    const heldBytes = this.budget.heldBytes;
+    const wereHeldBytes = heldBytes + buffer.byteLength;
+    this.#peakBytes = Math.max(
+      wereHeldBytes,
+      this.#peakBytes - buffer.byteLength * FORGOTTEN_SHARE,
+    );
     const same = this.#kept.get(buffer.byteLength);
     if (same === undefined) return;
-    while (this.budget.heldBytes + this.#keptBytes + buffer.byteLength > POOL_BYTES_MAX) {
-      // Parts have become longer or shorter, or there are simply too many.
+    const most = Math.min(KEPT_BYTES_MAX, Math.max(KEPT_BYTES_MAX, this.#peakBytes) - heldBytes);
+    while (this.#keptBytes + buffer.byteLength > most) {
+      // Parts have become longer or shorter, or fewer.
       const other = BUFFER_BYTES.findLast(
         (each) => each !== buffer.byteLength && (this.#kept.get(each)?.length ?? 0) > 0,
       );
