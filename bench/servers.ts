@@ -3,7 +3,6 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { createRequire } from "node:module";
 import { createServer, connect as dial } from "node:net";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -23,10 +22,6 @@ const MEMCACHED = "memcached";
 const MIB = 1_048_576;
 /** Four hundred functions on a busy machine take most of it. */
 const START_MS_MAX = 60_000;
-/** What a proxy gives itself where it is started by bin/. */
-const LEAN_OPTIONS: readonly string[] = createRequire(import.meta.url)(
-  "../bin/process.cjs",
-).LEAN_OPTIONS;
 const root = resolve(import.meta.dirname, "..");
 
 /** Whatever a suite that is interrupted, or fails, has left running. */
@@ -72,17 +67,10 @@ function serverOf(address: string, child: ChildProcess): BenchServer & { readonl
 async function startCommand(
   command: readonly string[],
 ): Promise<{ ready: Readonly<Record<string, string>>; child: ChildProcess }> {
+  // By the launcher, which does to the process what bin/ does where the package is installed.
+  const launcher = resolve(root, "tools", "node");
   const cli = resolve(root, "src", "entry", "cli.ts");
-  const profiled = profileFlags(command[0] ?? "");
-  const lean = command[0] === "proxy" ? LEAN_OPTIONS : [];
-  const args = [
-    "--disable-warning=ExperimentalWarning",
-    ...lean,
-    ...profiled,
-    cli,
-    ...command,
-    "--json",
-  ];
+  const args = [...profileFlags(command[0] ?? ""), launcher, cli, ...command, "--json"];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   alive.add(child);
   child.once("exit", () => alive.delete(child));

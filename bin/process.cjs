@@ -4,16 +4,15 @@
 "use strict";
 
 const { readFileSync } = require("node:fs");
+const { setFlagsFromString } = require("node:v8");
 
 const PARENT_CHECK_MS = 250;
 /** The commands that move data for others, for days. */
 const SERVERS = new Set(["proxy", "up"]);
 const YOUNG_GENERATION = "--max-semi-space-size";
-/**
- * How a server's heap is held: the young generation to 4 MiB, the old one collected when it has grown by half since the
- * last time instead of by up to three times.
- */
-const LEAN_OPTIONS = [`${YOUNG_GENERATION}=4`, "--heap-growing-percent=50"];
+const YOUNG_GENERATION_MB = 4;
+/** The old generation is collected when it has grown by half since the last time, not by up to three times. */
+const OLD_GENERATION = "--heap-growing-percent=50";
 
 /**
  * A proxy keeps its data in buffers, yet V8 lets the young generation of a busy one grow to 128 MB: with 32 clients half of
@@ -22,10 +21,13 @@ const LEAN_OPTIONS = [`${YOUNG_GENERATION}=4`, "--heap-growing-percent=50"];
  * The environment is named because Node 22 hands on none by default.
  */
 function startLean(command) {
+  if (!SERVERS.has(command)) return;
+  // Of V8 alone: one that no longer knows it says so, and as an option of the command line it would end the process.
+  setFlagsFromString(OLD_GENERATION);
   const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ""];
   const isChosen = given.some((each) => each.includes(YOUNG_GENERATION));
-  if (!SERVERS.has(command) || isChosen || typeof process.execve !== "function") return;
-  const options = [...process.execArgv, ...LEAN_OPTIONS];
+  if (isChosen || typeof process.execve !== "function") return;
+  const options = [...process.execArgv, `${YOUNG_GENERATION}=${YOUNG_GENERATION_MB}`];
   const args = [process.execPath, ...options, ...process.argv.slice(1)];
   process.execve(process.execPath, args, process.env);
 }
@@ -84,7 +86,6 @@ function statOf(pid) {
 }
 
 module.exports = {
-  LEAN_OPTIONS,
   dieWithNpm,
   dieWithParent,
   silenceExperimentalWarnings,
