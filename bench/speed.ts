@@ -178,24 +178,29 @@ class Run {
     }
   }
 
-  /** An object is read whole, then a node dies under it, and once that is known it is read again. */
+  /**
+   * A node dies under an object, and once that is known a second one is put, whole: then both are read by turns. So the
+   * node's new instance has started before anything is timed, and both sides have the machine as it is then.
+   */
   async compareLoss(bytes: number, round: number): Promise<void> {
     const { gets } = COUNTS.get(bytes) ?? { gets: 1 };
     const task = { op: "get into reused memory", bytes } as const;
     for (const way of WAYS) {
       const own = this.#contest.own[way];
       const client = cacheTarget(own.notRepairing, null);
-      const key = `speed-${this.#puts++}`;
-      const put = (): Promise<void> => client.put(key, this.#bodyOf(key, bytes));
-      await put();
-      // The first read makes the memory that the others use again.
-      await client.get(key);
-      for (const isLost of [false, true]) {
-        if (isLost) await loseChunk(own, key, put);
-        for (let count = 0; count < gets; count++)
-          await this.#read(round > 0, task, lossName(way, isLost), key, client);
+      const lost = `speed-${this.#puts++}`;
+      const whole = `speed-${this.#puts++}`;
+      const put = (key: string): Promise<void> => client.put(key, this.#bodyOf(key, bytes));
+      await put(lost);
+      await loseChunk(own, lost, () => put(lost));
+      await put(whole);
+      // The first reads make the memory that the others use again.
+      for (const key of [lost, whole]) await client.get(key);
+      for (let turn = 0; turn < 2 * gets; turn++) {
+        const isLost = (turn + round) % 2 === 0;
+        await this.#read(round > 0, task, lossName(way, isLost), isLost ? lost : whole, client);
       }
-      await own.cache.delete(key);
+      for (const key of [lost, whole]) await own.cache.delete(key);
     }
   }
 
