@@ -77,6 +77,8 @@ export interface PoolOptions {
   readonly repairDollarsPerHour: number;
   /** What the proxy keeps of small objects in its own memory; absent: 16 MiB, 0: nothing. */
   readonly hotBytes?: number;
+  /** What all chunk transfers may have on their way together; absent: 32 MiB. */
+  readonly transferBytes?: number;
   readonly pricing: "x86" | "arm";
   /** host:port that functions dial instead of the listener's. */
   readonly advertise?: string;

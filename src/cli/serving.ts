@@ -37,6 +37,7 @@ export function poolOptions(settings: Settings, memoryMb: number): PoolOptions {
     repairBytesPerSecond: settings.repairMbPerSecond * 1_024 * 1_024,
     repairDollarsPerHour: settings.repairDollarsPerHour,
     hotBytes: settings.hotBytes,
+    transferBytes: settings.transferBytes,
     pricing: settings.pricing,
     ...(settings.advertise === "" ? {} : { advertise: settings.advertise }),
     ...originOf(settings),

@@ -10,7 +10,8 @@ export const POOL_SETTINGS: readonly SettingName[] = [
   ...(["tokens", "token", "tokenFile"] as const),
   ...(["billing", "lingerMs", "warmUpIntervalMs", "pricing"] as const),
   ...(["backupIntervalMs", "backupSelection"] as const),
-  ...(["repairMbPerSecond", "repairDollarsPerHour", "hotBytes"] as const),
+  ...(["repairMbPerSecond", "repairDollarsPerHour"] as const),
+  ...(["hotBytes", "transferBytes"] as const),
   ...([
     "origin",
     "originEndpoint",

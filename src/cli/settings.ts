@@ -6,6 +6,7 @@ import { z } from "zod";
 import { parseCode } from "../core/code.ts";
 import type { Spread } from "../core/placement.ts";
 import { HOT_BYTES_DEFAULT } from "../proxy/hot-objects.ts";
+import { TRANSFER_BYTES_DEFAULT } from "../proxy/transfer-credit.ts";
 import { row, type Setting } from "./setting.ts";
 
 /** The least memory a function can have, in MB, here as on AWS. */
@@ -229,6 +230,15 @@ export const SETTINGS = {
     summary:
       "memory of the proxy in which it keeps small objects (64 KiB at most, in one chunk) that were read, so that reading them again asks no function; 0: none",
   }),
+  transferBytes: row<number>({
+    flag: "transfer-bytes",
+    argument: "SIZE",
+    kind: "bytes",
+    schema: z.int().min(1_048_576).max(68_719_476_736),
+    byDefault: TRANSFER_BYTES_DEFAULT,
+    summary:
+      "memory of the proxy for what is on its way between functions and clients; with more of it many that read large objects at once are served in larger steps",
+  }),
   pricing: row<"x86" | "arm">({
     flag: "pricing",
     argument: "TABLE",
@@ -372,21 +382,4 @@ export function settingOf(name: SettingName): Setting<unknown> {
 /** `INFINICACHE_WARM_UP` for `--warm-up`. */
 export function environmentName(name: SettingName): string {
   return `INFINICACHE_${SETTINGS[name].flag.replaceAll("-", "_").toUpperCase()}`;
-}
-
-/** The JSON Schema of the configuration file. */
-export function configurationSchema(): Record<string, unknown> {
-  const properties: Record<string, unknown> = { $schema: { type: "string" } };
-  for (const name of SETTING_NAMES) {
-    const { schema, summary, byDefault } = settingOf(name);
-    const { $schema: _, ...type } = z.toJSONSchema(schema);
-    properties[name] = { description: summary, default: byDefault, ...type };
-  }
-  return {
-    $schema: "https://json-schema.org/draft/2020-12/schema",
-    title: "infinicache.config.json",
-    type: "object",
-    properties,
-    additionalProperties: false,
-  };
 }

@@ -55,6 +55,8 @@ export interface EmbeddedOptions {
   readonly repairDollarsPerHour?: number;
   /** Memory in which the proxy keeps small objects (up to 64 KiB) that were read: who reads one again asks no function. Default 16 MiB, 0: none. */
   readonly hotBytes?: number;
+  /** What all chunk transfers may have on their way together: more of it lets many large ones go in larger steps. Default 32 MiB. */
+  readonly transferBytes?: number;
   /** How long the functions may take until each has said hello; default 60,000. */
   readonly readyMs?: number;
   /** Objects kept in this process besides, for reads of the same again; as `near` of `connect`. Absent: none. */
@@ -112,6 +114,7 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
         pricing: options.pricing ?? "x86",
         ...(options.spread === undefined ? {} : { spread: options.spread }),
         ...(options.hotBytes === undefined ? {} : { hotBytes: options.hotBytes }),
+        ...(options.transferBytes === undefined ? {} : { transferBytes: options.transferBytes }),
         ...(options.near === undefined ? {} : { near: options.near }),
         ...(options.advertise === undefined ? {} : { advertise: options.advertise }),
       },

@@ -67,6 +67,8 @@ export interface ProxyOptions {
   readonly repairDollarsPerHour?: number;
   /** What the proxy keeps of small objects that were read in its own memory; default 16 MiB, 0: nothing. */
   readonly hotBytes?: number;
+  /** What all chunk transfers may have on their way together: more of it lets many large ones go in larger steps. Default 32 MiB. */
+  readonly transferBytes?: number;
   /** The price table of the ledger; default `x86`, as functions are deployed. */
   readonly pricing?: "x86" | "arm";
   /** A file with the membership document that names this pool; absent: this proxy owns every key. */
@@ -145,6 +147,7 @@ export async function startProxy(options: ProxyOptions): Promise<RunningProxy> {
       dollarsPerHour: options.repairDollarsPerHour ?? REPAIR_LIMITS_DEFAULT.dollarsPerHour,
     },
     ...(options.hotBytes === undefined ? {} : { hotBytes: options.hotBytes }),
+    ...(options.transferBytes === undefined ? {} : { transferBytes: options.transferBytes }),
     stragglerMs: STRAGGLER_MS,
     ports: {
       clock,
@@ -232,9 +235,11 @@ function checkOptions(options: ProxyOptions, rules: readonly CodeRule[]): void {
     throw new RangeError(
       `the pool's secret has ${options.secret.length} bytes; ${SECRET_BYTES_MIN} are the least`,
     );
-  const { hotBytes = 0 } = options;
-  if (!Number.isSafeInteger(hotBytes) || hotBytes < 0)
-    throw new RangeError(`hotBytes is a whole number of bytes, not ${hotBytes}`);
+  const { hotBytes = 0, transferBytes = 0 } = options;
+  for (const [name, bytes] of Object.entries({ hotBytes, transferBytes })) {
+    if (Number.isSafeInteger(bytes) && bytes >= 0) continue;
+    throw new RangeError(`${name} is a whole number of bytes, not ${bytes}`);
+  }
   for (const { code } of rules) {
     if (chunkCount(code) <= options.nodes) continue;
     throw new RangeError(

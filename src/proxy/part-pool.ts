@@ -2,7 +2,7 @@
 // touch of its pages. A part is handed out, shared by its readers, and comes back when the last is done.
 
 import { PART_BYTES_MAX } from "../core/limits.ts";
-import { TRANSFER_BYTES_MAX, TransferBudget } from "./transfer-credit.ts";
+import { TRANSFER_BYTES_DEFAULT, TransferBudget } from "./transfer-credit.ts";
 
 /** Shorter parts lie in buffers of this size, which are kept, too: most objects of a busy cache are small. */
 const TINY_BYTES = 4_096;
@@ -17,8 +17,8 @@ const BUFFER_BYTES: readonly number[] = [
   PART_BYTES_MAX / 2,
   PART_BYTES_MAX,
 ];
-/** Kept for the next parts, and what may be in use and kept together even if less was in use of late. */
-const KEPT_BYTES_MAX: number = 2 * TRANSFER_BYTES_MAX;
+/** Kept beyond what transfers may hold: lengths change, and where just as much was kept GETs of 100 MB cost a third more CPU. */
+const SPARE_BYTES = 32 * 1_024 * 1_024;
 /** By how much less counts as in use of late for each byte that comes back: of a peak 16 MiB are forgotten in 4 GiB. */
 const FORGOTTEN_SHARE = 1 / 256;
 
@@ -51,7 +51,9 @@ export class Part {
 /** The buffers of one proxy. */
 export class PartPool {
   /** What all transfers may have on their way. */
-  readonly budget = new TransferBudget();
+  readonly budget: TransferBudget;
+  /** Kept for the next parts, and what may be in use and kept together even if less was in use of late. */
+  readonly #keptBytesMax: number;
   readonly #kept = new Map<number, ArrayBuffer[]>(BUFFER_BYTES.map((bytes) => [bytes, []]));
   #keptBytes = 0;
   /**
@@ -59,6 +61,11 @@ export class PartPool {
    * have their least each, buffers were let go and made again at each of their turns, faster than they are collected.
    */
   #peakBytes = 0;
+
+  constructor(transferBytes: number = TRANSFER_BYTES_DEFAULT) {
+    this.budget = new TransferBudget(transferBytes);
+    this.#keptBytesMax = transferBytes + SPARE_BYTES;
+  }
 
   /** Memory for a part of this length, its contents undefined. */
   take(bytes: number): Uint8Array {
@@ -81,7 +88,10 @@ export class PartPool {
     );
     const same = this.#kept.get(buffer.byteLength);
     if (same === undefined) return;
-    const most = Math.min(KEPT_BYTES_MAX, Math.max(KEPT_BYTES_MAX, this.#peakBytes) - heldBytes);
+    const most = Math.min(
+      this.#keptBytesMax,
+      Math.max(this.#keptBytesMax, this.#peakBytes) - heldBytes,
+    );
     while (this.#keptBytes + buffer.byteLength > most) {
       // Parts have become longer or shorter, or fewer.
       const other = BUFFER_BYTES.findLast(

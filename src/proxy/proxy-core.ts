@@ -56,7 +56,7 @@ export class ProxyCore {
   readonly #spaces: readonly NodeSpace[];
   readonly #pool: Pool;
   readonly #table: ObjectTable;
-  readonly #parts = new PartPool();
+  readonly #parts: PartPool;
   readonly #latency = new TransferLatency();
   readonly #hot: HotObjects;
   readonly #retries = new RetryWindow();
@@ -79,6 +79,7 @@ export class ProxyCore {
 
   constructor(options: ProxyCoreOptions) {
     this.#options = options;
+    this.#parts = new PartPool(options.transferBytes);
     this.#hot = new HotObjects(options.hotBytes ?? HOT_BYTES_DEFAULT);
     const { ports, nodes } = options;
     const { clock } = ports;
@@ -91,9 +92,7 @@ export class ProxyCore {
       (_, node) => new NodeSpace(nodeIndex(node), options.nodeBudgetBytes),
     );
     const tableContext = {
-      store: ports.store,
-      wallClock: ports.wallClock,
-      eviction: ports.eviction,
+      ...{ store: ports.store, wallClock: ports.wallClock, eviction: ports.eviction },
       spaces: this.#spaces,
       counters: this.counters,
       hot: this.#hot,

@@ -44,6 +44,8 @@ export interface ProxyCoreOptions {
   readonly directChunkBytesMin?: number;
   /** What the proxy keeps of small objects in its own memory; absent: 16 MiB, 0: nothing. */
   readonly hotBytes?: number;
+  /** What all chunk transfers may have on their way together; absent: 32 MiB. */
+  readonly transferBytes?: number;
   /** Absent: this proxy owns every key. */
   readonly ring?: RingDuty;
   /** What tokens of clients stand for; absent: everybody may do everything. */

@@ -4,11 +4,8 @@
 
 import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 
-/**
- * What all may have on their way: enough for a GET of 100 MB at full speed. All of it may be read and written in one turn
- * of the loop, so a PING of somebody else waits for about as long as this takes to copy.
- */
-export const TRANSFER_BYTES_MAX: number = 32 * 1_024 * 1_024;
+/** What all may have on their way: enough for a few GETs of 100 MB at full speed. */
+export const TRANSFER_BYTES_DEFAULT: number = 32 * 1_024 * 1_024;
 /** What a transfer may have on its way in any case, and the step in which it gets more where there is little. */
 const STEP_BYTES = 64 * 1_024;
 /** The step where there is much: of a PUT's parts, which would else become ever smaller pieces of it. */
@@ -16,9 +13,14 @@ const STEP_BYTES_LARGE = CREDIT_BYTES_INITIAL / 2;
 
 /** The bytes that all transfers of one proxy have on their way. */
 export class TransferBudget {
+  readonly #bytesMax: number;
   #heldBytes = 0;
   #promisedBytes = 0;
   #transfers = 0;
+
+  constructor(bytesMax: number = TRANSFER_BYTES_DEFAULT) {
+    this.#bytesMax = bytesMax;
+  }
 
   /** What is held in parts or may come at any time. */
   get bytes(): number {
@@ -58,13 +60,13 @@ export class TransferBudget {
 
   /** @internal What a transfer may have on its way where all others have as much. */
   get shareBytes(): number {
-    return Math.min(CREDIT_BYTES_INITIAL, TRANSFER_BYTES_MAX / Math.max(1, this.#transfers));
+    return Math.min(CREDIT_BYTES_INITIAL, this.#bytesMax / Math.max(1, this.#transfers));
   }
 
   /** @internal What a transfer may be allowed that has so much on its way and could take `leftBytes` more. */
   room(onItsWayBytes: number, leftBytes: number): number {
     const share = this.shareBytes;
-    const free = Math.min(share - onItsWayBytes, TRANSFER_BYTES_MAX - this.bytes);
+    const free = Math.min(share - onItsWayBytes, this.#bytesMax - this.bytes);
     if (free >= leftBytes) return leftBytes;
     // Little by little would cost a message and a part each time.
     if (onItsWayBytes > 0 && free < share / 2) return 0;

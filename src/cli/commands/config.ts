@@ -1,9 +1,10 @@
 // `config schema` and `config show`: which settings there are, and what they are now.
 // A secret is never shown, only whether there is one.
 
+import { configurationSchema } from "../configuration-schema.ts";
 import type { CommandContext } from "../context.ts";
 import type { ExitName } from "../exit-codes.ts";
-import { configurationSchema, environmentName, SETTING_NAMES, settingOf } from "../settings.ts";
+import { environmentName, SETTING_NAMES, settingOf } from "../settings.ts";
 import { formatTable } from "../terminal.ts";
 
 /** Prints the JSON Schema of the configuration file, for editors. */

@@ -11,7 +11,8 @@ import {
   type ConfigurationSources,
   readConfiguration,
 } from "../../../src/cli/configuration.ts";
-import { configurationSchema, SETTING_NAMES, SETTINGS } from "../../../src/cli/settings.ts";
+import { configurationSchema } from "../../../src/cli/configuration-schema.ts";
+import { SETTING_NAMES, SETTINGS } from "../../../src/cli/settings.ts";
 
 function withFolder(file: unknown, act: (folder: string) => void): void {
   const folder = mkdtempSync(join(tmpdir(), "infinicache-test-"));

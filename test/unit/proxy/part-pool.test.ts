@@ -3,17 +3,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Part, PartPool } from "../../../src/proxy/part-pool.ts";
-import { TRANSFER_BYTES_MAX } from "../../../src/proxy/transfer-credit.ts";
+import { TRANSFER_BYTES_DEFAULT } from "../../../src/proxy/transfer-credit.ts";
 
 const MIB = 1_024 * 1_024;
 
 test("part pool: a buffer that came back is the next one, and what is in use and kept is twice what transfers may hold", () => {
   const pool = new PartPool();
-  const most = (2 * TRANSFER_BYTES_MAX) / MIB;
+  const most = (2 * TRANSFER_BYTES_DEFAULT) / MIB;
   const parts = Array.from({ length: most }, () => new Part(pool, pool.take(MIB), 0));
   const known = new Set(parts.map(({ bytes }) => bytes.buffer));
   for (const part of parts.slice(most / 2)) part.release();
-  assert.equal(pool.budget.heldBytes, TRANSFER_BYTES_MAX);
+  assert.equal(pool.budget.heldBytes, TRANSFER_BYTES_DEFAULT);
   // As many more come while half is in use: all of them lie where others lay.
   const again = Array.from({ length: most / 2 }, () => new Part(pool, pool.take(MIB), 0));
   for (const { bytes } of again) assert.ok(known.has(bytes.buffer));
@@ -21,7 +21,7 @@ test("part pool: a buffer that came back is the next one, and what is in use and
 
 test("part pool: beyond what it keeps buffers are used again as long as so many are in use, and no longer", () => {
   const pool = new PartPool();
-  const kept = (2 * TRANSFER_BYTES_MAX) / MIB;
+  const kept = (2 * TRANSFER_BYTES_DEFAULT) / MIB;
   const seen = new Set<ArrayBufferLike>();
   let made = 0;
   const take = (): Part => {

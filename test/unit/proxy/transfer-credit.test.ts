@@ -30,6 +30,18 @@ test("credit: a thousand that begin at once stay within the bound and a step for
   assert.ok(budget.bytes <= BYTES_MAX + 1_000 * STEP_BYTES, `${budget.bytes}`);
 });
 
+test("credit: where more may be on its way together, each of many is allowed more at once", () => {
+  const first = (bytesMax: number): number => {
+    const budget = new TransferBudget(bytesMax);
+    const all = Array.from({ length: 640 }, () => budget.begin());
+    const bytes = all.map((credit) => credit.draw(4 * MIB));
+    assert.ok(budget.bytes <= bytesMax + 640 * STEP_BYTES);
+    return bytes[0] ?? 0;
+  };
+  assert.equal(first(BYTES_MAX), STEP_BYTES);
+  assert.equal(first(16 * BYTES_MAX), MIB / 2);
+});
+
 test("credit: those whose readers do not read leave a step for each that comes later", () => {
   const budget = new TransferBudget();
   const pool = { budget } as PartPool; // As much of one as a part needs.
