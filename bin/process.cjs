@@ -22,11 +22,13 @@ const OLD_GENERATION = "--heap-growing-percent=50";
  */
 function startLean(command) {
   if (!SERVERS.has(command)) return;
-  // Of V8 alone: one that no longer knows it says so, and as an option of the command line it would end the process.
-  setFlagsFromString(OLD_GENERATION);
   const given = [...process.execArgv, process.env.NODE_OPTIONS ?? ""];
   const isChosen = given.some((each) => each.includes(YOUNG_GENERATION));
-  if (isChosen || typeof process.execve !== "function") return;
+  if (isChosen || typeof process.execve !== "function") {
+    // Of V8 alone: one that no longer knows it says so, and as an option of the command line it would end the process.
+    setFlagsFromString(OLD_GENERATION);
+    return;
+  }
   const options = [...process.execArgv, `${YOUNG_GENERATION}=${YOUNG_GENERATION_MB}`];
   const args = [process.execPath, ...options, ...process.argv.slice(1)];
   process.execve(process.execPath, args, process.env);
@@ -85,9 +87,4 @@ function statOf(pid) {
   }
 }
 
-module.exports = {
-  dieWithNpm,
-  dieWithParent,
-  silenceExperimentalWarnings,
-  startLean,
-};
+module.exports = { dieWithNpm, dieWithParent, silenceExperimentalWarnings, startLean };

@@ -55,7 +55,7 @@ export interface EmbeddedOptions {
   readonly repairDollarsPerHour?: number;
   /** Memory in which the proxy keeps small objects (up to 64 KiB) that were read: who reads one again asks no function. Default 16 MiB, 0: none. */
   readonly hotBytes?: number;
-  /** What all chunk transfers may have on their way together: more of it lets many large ones go in larger steps. Default 32 MiB. */
+  /** Bytes that all chunk transfers may have on their way together: more of it lets many large ones go in larger steps. Default 32 MiB. */
   readonly transferBytes?: number;
   /** How long the functions may take until each has said hello; default 60,000. */
   readonly readyMs?: number;

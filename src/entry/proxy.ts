@@ -67,7 +67,7 @@ export interface ProxyOptions {
   readonly repairDollarsPerHour?: number;
   /** What the proxy keeps of small objects that were read in its own memory; default 16 MiB, 0: nothing. */
   readonly hotBytes?: number;
-  /** What all chunk transfers may have on their way together: more of it lets many large ones go in larger steps. Default 32 MiB. */
+  /** Bytes that all chunk transfers may have on their way together: more of it lets many large ones go in larger steps. Default 32 MiB. */
   readonly transferBytes?: number;
   /** The price table of the ledger; default `x86`, as functions are deployed. */
   readonly pricing?: "x86" | "arm";

@@ -4,7 +4,7 @@
 
 import { CREDIT_BYTES_INITIAL } from "../core/limits.ts";
 
-/** What all may have on their way: enough for a few GETs of 100 MB at full speed. */
+/** What all may have on their way: enough for a GET of 100 MB at full speed. */
 export const TRANSFER_BYTES_DEFAULT: number = 32 * 1_024 * 1_024;
 /** What a transfer may have on its way in any case, and the step in which it gets more where there is little. */
 const STEP_BYTES = 64 * 1_024;

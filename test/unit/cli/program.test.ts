@@ -74,7 +74,11 @@ interface Outcome {
 
 async function cli(
   args: readonly string[],
-  options: { readonly stdin?: Readable; readonly connect?: Composition["connect"] } = {},
+  options: {
+    readonly stdin?: Readable;
+    readonly connect?: Composition["connect"];
+    readonly startPool?: Composition["startPool"];
+  } = {},
 ): Promise<Outcome> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
   const unused = () => assert.fail("this command starts nothing");
@@ -83,7 +87,7 @@ async function cli(
       // The commands under test use no more of it than the map offers.
       connect: options.connect ?? (async () => cache as Cache),
       startLambda: unused,
-      startPool: unused,
+      startPool: options.startPool ?? unused,
       startLocal: unused,
     },
     clock: new SystemClock(),
@@ -212,4 +216,16 @@ test("program: each error of the library has its exit code, and --json says the 
 test("put: a file that is not there is exit 6, a folder says what to do instead", async () => {
   assert.equal((await cli(["put", "k", join(folder, "missing")])).code, EXIT_CODES.input.code);
   assert.match((await cli(["put", "k", folder])).err, /tar c/);
+});
+
+test("proxy: what is told of its memory comes to the pool", async () => {
+  let told: readonly unknown[] = [];
+  const startPool: Composition["startPool"] = async ({ hotBytes, transferBytes }) => {
+    told = [hotBytes, transferBytes];
+    throw new RangeError("enough is known");
+  };
+  const args = ["proxy", "--lambda", "http://127.0.0.1:1", "--state", "none"];
+  const memory = ["--hot-bytes", "1MiB", "--transfer-bytes", "128MiB"];
+  assert.notEqual((await cli([...args, ...memory], { startPool })).code, 0);
+  assert.deepEqual(told, [1_048_576, 134_217_728]);
 });

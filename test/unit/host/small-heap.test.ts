@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
 
+const PROCESS = fileURLToPath(new URL("../../../bin/process.cjs", import.meta.url));
 const SMALL_HEAP = new URL("../../../src/host/small-heap.ts", import.meta.url).href;
 
 /** The largest sizes of the heap and of its young generation where 60 MB live and 400 MB die; flags like those of AWS. */
@@ -41,4 +43,13 @@ test("small heap: the young generation does not grow, the old one by less than b
   const told = JSON.stringify({ small, usual });
   assert.ok(small.young < usual.young / 3, told);
   assert.ok(small.heap < 0.7 * usual.heap, told);
+});
+
+test("small heap: a server's old generation grows by less than that of another command", () => {
+  // The young one's bound is chosen already, so that the process stays this one.
+  const startedAs = (command: string): string =>
+    `const { createRequire } = await import("node:module");
+    createRequire("/")(${JSON.stringify(PROCESS)}).startLean(${JSON.stringify(command)});`;
+  const [server, other] = [largestMb(startedAs("proxy")), largestMb(startedAs("get"))];
+  assert.ok(server.heap < 0.85 * other.heap, JSON.stringify({ server, other }));
 });

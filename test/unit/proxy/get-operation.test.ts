@@ -265,3 +265,19 @@ test("restart: nothing is invoked before what the last proxy had invoked must ha
   next.clock.until(() => areGreeted);
   assert.ok(next.invokes >= 8);
 });
+
+test("get: what a function may send at once is less where less may be on its way through the proxy", () => {
+  const firstCredits = (wishes: ConstructorParameters<typeof World>[0]): number[] => {
+    const world = new World(wishes);
+    const client = world.client();
+    const body = bodyOf(400_000);
+    put(world, client, "k", body);
+    world.settle();
+    assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+    return world.toFunctions.flatMap(({ message }) =>
+      message.kind === "chunkGet" ? [message.credit] : [],
+    );
+  };
+  assert.deepEqual(firstCredits({}), [200_000, 200_000]);
+  assert.deepEqual(firstCredits({ transferBytes: 100_000 }), [65_536, 65_536]);
+});

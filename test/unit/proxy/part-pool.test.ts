@@ -7,7 +7,7 @@ import { TRANSFER_BYTES_DEFAULT } from "../../../src/proxy/transfer-credit.ts";
 
 const MIB = 1_024 * 1_024;
 
-test("part pool: a buffer that came back is the next one, and what is in use and kept is twice what transfers may hold", () => {
+test("part pool: a buffer that came back is the next one, up to twice what transfers may hold", () => {
   const pool = new PartPool();
   const most = (2 * TRANSFER_BYTES_DEFAULT) / MIB;
   const parts = Array.from({ length: most }, () => new Part(pool, pool.take(MIB), 0));

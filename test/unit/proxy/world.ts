@@ -77,6 +77,7 @@ export interface WorldWishes {
   readonly warmUpIntervalMs?: number;
   readonly access?: Access;
   readonly hotBytes?: number;
+  readonly transferBytes?: number;
   readonly spread?: Spread;
 }
 
@@ -144,6 +145,7 @@ export class World {
       ...(wishes.access === undefined ? {} : { access: wishes.access }),
       ...(wishes.repair === undefined ? {} : { repair: wishes.repair }),
       ...(wishes.hotBytes === undefined ? {} : { hotBytes: wishes.hotBytes }),
+      ...(wishes.transferBytes === undefined ? {} : { transferBytes: wishes.transferBytes }),
       ...(wishes.spread === undefined ? {} : { spread: wishes.spread }),
       ports: {
         clock: this.clock,
