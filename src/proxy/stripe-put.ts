@@ -304,9 +304,16 @@ export class StripePut implements UploadOwner {
     chunk.instance = null;
   }
 
-  /** Are enough confirmed, or can there never be? */
+  /** Are enough confirmed, or can there never be? What was confirmed and is lost by now is asked for again, if there is room. */
   #judge(): void {
     if (this.#isStored || this.#isClosed) return;
+    for (const chunk of this.#chunks) {
+      if (chunk.state !== "stored" || this.#isHeld(chunk)) continue;
+      const other = this.#reserveOther(chunk);
+      if (other === undefined) continue;
+      chunk.state = "pending";
+      this.#retry(chunk, other);
+    }
     const stored = this.#chunks.filter((chunk) => chunk.state === "stored").length;
     const failed = this.#chunks.filter((chunk) => chunk.state === "failed").length;
     const enough = quorum(this.#order.code);

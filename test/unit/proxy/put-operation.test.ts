@@ -206,6 +206,32 @@ test("put: a chunk whose node crashes is asked for again and stored elsewhere", 
   assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
 });
 
+test("put: a chunk that was confirmed and then lost is asked for again while its stripe is under way", () => {
+  const world = new World();
+  const client = world.client();
+  const body = bodyOf(900);
+  const exchange = client.openPut("k");
+  world.clock.until(() => exchange.messages.length > 0);
+  client.send(exchange.channel, { kind: "putStripe", stripe: 0, bytes: body.length });
+  for (const index of [0, 1]) client.sendChunk(exchange, "k", body, index);
+  world.clock.until(() => world.chunksHeld === 2);
+  // Their functions are still awake, so that the proxy hears of their end.
+  world.clock.advance(5);
+  for (const index of [0, 1]) for (const node of nodesWithChunk(world, index)) world.reclaim(node);
+  world.clock.until(() => all(exchange, "resend").length === 2);
+  for (const { index, attempt } of all(exchange, "resend"))
+    client.sendChunk(exchange, "k", body, index, attempt);
+  client.sendChunk(exchange, "k", body, 2);
+  const layout = { stripeCount: 1, stripeBytes: 900, lastStripeBytes: 900, bytes: 900 };
+  client.send(exchange.channel, { kind: "putCommit", ...layout });
+  const isOver = (): boolean =>
+    exchange.messages.some(({ kind }) => kind === "putDone" || kind === "failed");
+  world.clock.until(isOver, 20_000);
+  assert.equal(first(exchange, "putDone").outcome, "stored");
+  world.settle();
+  assert.deepEqual(decoded(get(world, client, "k"), "k"), body);
+});
+
 test("put: in a pool no larger than the code it waits for cold starts of ten seconds", () => {
   const world = new World({ nodes: 3 });
   world.coldStartMs = 10_000;
